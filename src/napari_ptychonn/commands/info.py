@@ -1,0 +1,49 @@
+"""``info``: what a scan file holds, and what had to be assumed."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from napari_ptychonn.commands import usage
+
+__all__ = ["info"]
+
+
+def info(
+    scan: usage.ScanArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, lengths in metres.")] = False,
+    dataset: usage.DatasetsOption = None,
+    positions: usage.PositionsOption = None,
+    probe: usage.ProbeOption = None,
+    positions_unit: usage.UnitOption = None,
+    dc: usage.DcOption = "auto",
+    orientation: usage.OrientationOption = "auto",
+    energy_ev: usage.EnergyOption = None,
+    distance_m: usage.DistanceOption = None,
+    detector_pixel_m: usage.DetectorPixelOption = None,
+    pixel_m: usage.PixelOption = None,
+) -> None:
+    """Say what a scan file holds: format, shapes, geometry, probe, assumptions."""
+    options = usage.scan_options(
+        dataset=dataset,
+        positions=positions,
+        probe=probe,
+        positions_unit=positions_unit,
+        dc=dc,
+        orientation=orientation,
+        energy_ev=energy_ev,
+        distance_m=distance_m,
+        detector_pixel_m=detector_pixel_m,
+        pixel_m=pixel_m,
+    )
+    from napari_ptychonn.scan.describe import describe, describe_text
+    from napari_ptychonn.scan.open import open_scan
+
+    opened = open_scan(scan, options)
+    if as_json:
+        typer.echo(json.dumps(describe(opened), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(describe_text(opened))

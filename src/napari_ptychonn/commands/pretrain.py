@@ -1,0 +1,78 @@
+"""``pretrain``: makes the bundled weights from simulated data; goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_ptychonn.commands import usage
+from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+
+__all__ = ["pretrain"]
+
+
+def pretrain(
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="NET.safetensors", help="The network file."),
+    ],
+    folder: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER", help="Where checkpoint and log lie; one found there is resumed."
+        ),
+    ] = Path("pretraining"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the network; that of the file where not given.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long; resume by the same command.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps of the whole schedule.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to run.")
+    ] = "auto",
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and examples.")] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store weights in 16 bits: half the file.")
+    ] = False,
+    quiet: usage.QuietOption = False,
+) -> None:
+    """Train ptychonn-probe on samples and probes that are simulated on the fly."""
+    from napari_ptychonn.reconstruction.output import require_writable
+
+    require_writable(output, "network")
+    require_writable(folder / "checkpoint.pt", "checkpoint")
+    folder.mkdir(parents=True, exist_ok=True)
+    import torch
+
+    from napari_ptychonn.commands.follow import follow
+    from napari_ptychonn.network.weights import save_network
+    from napari_ptychonn.reconstruction.device import choose_device
+    from napari_ptychonn.training.export import trained_card
+    from napari_ptychonn.training.pretrain import PretrainSettings
+    from napari_ptychonn.training.pretrain import pretrain as events
+
+    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "seed": seed}
+    settings = PretrainSettings(
+        folder=folder,
+        device=str(choose_device(device)),
+        **{key: value for key, value in given.items() if value is not None},
+    )
+    with stop_on_signal() as should_stop:
+        finished = follow(events(settings, should_stop=should_stop), quiet=quiet)
+        trained, asked = finished.result, should_stop()
+        card = trained_card(trained, settings, name or output.stem)
+        save_network(output, card, trained.state, dtype=torch.float16 if half else None)
+    if not quiet:
+        typer.echo(f"{output}: {trained.step} of {settings.steps} steps")
+        for case, value in trained.metrics.items():
+            typer.echo(f"  {case:<28} {value:.4f}")
+        if finished.stopped:
+            typer.echo(f"Not finished: the same command goes on from {folder}.")
+    if asked:
+        raise typer.Exit(EXIT_STOPPED)

@@ -1,0 +1,160 @@
+"""``reconstruct``: from a scan file to a result file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_ptychonn.commands import usage
+from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+
+if TYPE_CHECKING:
+    from napari_ptychonn.reconstruction.result import Reconstruction
+    from napari_ptychonn.scan.model import Scan
+
+__all__ = ["reconstruct", "run_and_save"]
+
+_DEFAULT = ReconstructionSettings()
+
+
+def reconstruct(
+    scan: usage.ScanArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT.h5", help="The result file.")
+    ],
+    network: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Network; 'networks list' names them.")
+    ] = _DEFAULT.network,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to run.")
+    ] = _DEFAULT.device,
+    fraction: Annotated[
+        float, typer.Option(help="Share of the points to use, spread evenly.")
+    ] = _DEFAULT.fraction,
+    passes: Annotated[int, typer.Option(help="Network passes.")] = _DEFAULT.passes,
+    probe_rounds: Annotated[
+        str, typer.Option(metavar="auto|K", help="Rounds of probe refinement.")
+    ] = str(_DEFAULT.probe_rounds),
+    sweeps: Annotated[
+        str, typer.Option(metavar="auto|K", help="Physics sweeps; 0: the network alone.")
+    ] = str(_DEFAULT.sweeps),
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="B", help="Patterns at a time; chosen where not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = _DEFAULT.seed,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Write PNG and TIFF pictures beside the result.")
+    ] = False,
+    quiet: usage.QuietOption = False,
+    dataset: usage.DatasetsOption = None,
+    positions: usage.PositionsOption = None,
+    probe: usage.ProbeOption = None,
+    positions_unit: usage.UnitOption = None,
+    dc: usage.DcOption = "auto",
+    orientation: usage.OrientationOption = "auto",
+    energy_ev: usage.EnergyOption = None,
+    distance_m: usage.DistanceOption = None,
+    detector_pixel_m: usage.DetectorPixelOption = None,
+    pixel_m: usage.PixelOption = None,
+) -> None:
+    """Reconstruct a scan into a HDF5 file that ptychodus opens too."""
+    with usage.usage_errors():
+        settings = ReconstructionSettings(
+            network=network,
+            device=device,
+            fraction=fraction,
+            passes=passes,
+            probe_rounds=usage.number_or_auto(probe_rounds, "--probe-rounds"),
+            sweeps=usage.number_or_auto(sweeps, "--sweeps"),
+            batch_size=batch_size,
+            seed=seed,
+        )
+    options = usage.scan_options(
+        dataset=dataset,
+        positions=positions,
+        probe=probe,
+        positions_unit=positions_unit,
+        dc=dc,
+        orientation=orientation,
+        energy_ev=energy_ev,
+        distance_m=distance_m,
+        detector_pixel_m=detector_pixel_m,
+        pixel_m=pixel_m,
+    )
+    usage.refuse_overwriting(scan, output)
+    from napari_ptychonn.scan.open import open_scan
+
+    opened = open_scan(scan, options)
+    kinds = (".png", ".tiff") if pictures else ()
+    run_and_save(opened, settings, output, picture_kinds=kinds, quiet=quiet)
+
+
+def run_and_save(
+    scan: Scan,
+    settings: ReconstructionSettings,
+    output: Path,
+    *,
+    picture_kinds: Iterable[str],
+    quiet: bool,
+) -> None:
+    """Reconstruct, write the result and its pictures, and print a summary.
+
+    Parameters
+    ----------
+    scan, settings
+        What to do.
+    output : Path
+        The result file; pictures lie beside it and share its name.
+    picture_kinds : iterable of str
+        ``".png"``, ``".tiff"``, or both, or none.
+    quiet : bool
+        Print nothing.
+
+    Raises
+    ------
+    PtychonnError
+        Scan, settings or output cannot be used.
+    Exit
+        With 130, where the user stopped the job; what there was is saved.
+    """
+    from napari_ptychonn.reconstruction.output import require_writable
+
+    require_writable(output, "result")
+    import numpy as np
+
+    from napari_ptychonn.commands.follow import follow
+    from napari_ptychonn.commands.summary import summary
+    from napari_ptychonn.reconstruction import product
+    from napari_ptychonn.reconstruction.job import reconstruct_events
+
+    with stop_on_signal() as should_stop:
+        job = reconstruct_events(scan, settings, should_stop=should_stop)
+        finished = follow(job, quiet=quiet)
+        result = finished.result
+        if finished.stopped and not np.isfinite(result.object).any():
+            typer.echo("Stopped before there was a picture; nothing was written.", err=True)
+            raise typer.Exit(EXIT_STOPPED)
+        product.save(result, output)
+        files = [output, *_save_pictures(result, output, picture_kinds)]
+    if not quiet:
+        typer.echo(summary(result, files))
+    if finished.stopped:
+        raise typer.Exit(EXIT_STOPPED)
+
+
+def _save_pictures(result: Reconstruction, output: Path, kinds: Iterable[str]) -> list[Path]:
+    from napari_ptychonn.reconstruction import pictures
+
+    writers = {".png": pictures.save_png, ".tiff": pictures.save_tiff}
+    channels: tuple[pictures.Channel, ...] = ("amplitude", "phase")
+    files = []
+    for kind in kinds:
+        for channel in channels:
+            path = output.with_name(f"{output.stem}_{channel}{kind}")
+            writers[kind](result, path, channel)
+            files.append(path)
+    return files

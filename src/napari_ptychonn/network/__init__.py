@@ -1,0 +1,1 @@
+"""Networks: their architectures, their self-description, and the files they live in."""

@@ -1,0 +1,185 @@
+"""The probe: its scale, its refinement, and a first guess where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_ptychonn.optics.propagation import exit_waves, to_detector, to_object
+
+__all__ = [
+    "ProbeUpdate",
+    "estimate_flux",
+    "guess_probes",
+    "move_back",
+    "replace_modulus",
+    "scale_probe",
+]
+
+_GUESS_RADII = (0.0, 0.04, 0.08, 0.12, 0.17, 0.22, 0.28, 0.34)
+
+
+def estimate_flux(sums: NDArray[np.floating]) -> float:
+    """Photons of a pattern with no sample, from the sums (N,) of the patterns.
+
+    A sample only absorbs, so the brightest patterns come nearest; the 98 % quantile
+    leaves out a few outliers.
+    """
+    return float(np.quantile(sums, 0.98))
+
+
+def scale_probe(
+    probe: NDArray[np.complex64], sums: NDArray[np.floating], *, is_guess: bool
+) -> tuple[NDArray[np.complex64], bool]:
+    """Bring a probe to √photons.
+
+    Parameters
+    ----------
+    probe : ndarray, (modes, H, W) complex64
+        Probe of any scale.
+    sums : ndarray, (N,) float
+        Photons of each pattern.
+    is_guess : bool
+        Whether the probe is only a guess: its scale is then not believed.
+
+    Returns
+    -------
+    probe : ndarray, (modes, H, W) complex64
+        Σ|P|² = photons of a pattern with no sample.
+    scaled : bool
+        Whether the probe had another scale.
+    """
+    power = float((np.abs(probe) ** 2).sum())
+    flux = estimate_flux(sums)
+    # A sample may absorb much, and never adds: a power within that range is a photon count.
+    if not is_guess and 0.8 * flux < power < 10 * flux:
+        return probe, False
+    return (probe * np.sqrt(flux / power)).astype(np.complex64), True
+
+
+def replace_modulus(
+    waves: Tensor, amplitude: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Change of exit waves that gives their patterns the measured modulus.
+
+    Parameters
+    ----------
+    waves : Tensor, (B, modes, H, W) complex
+        Exit waves ψ.
+    amplitude : Tensor, (B, H, W) float
+        Measured √I, DC at the corner.
+    mask : Tensor, (H, W) bool, optional
+        Good pixels; the others keep what is modelled.
+
+    Returns
+    -------
+    change : Tensor, (B, modes, H, W) complex
+        ψ′ − ψ.
+    modelled : Tensor, (B, H, W) float
+        √Σ|F ψ|² over the modes.
+    """
+    far = to_detector(waves)
+    modelled = far.abs().square().sum(-3).sqrt() if far.shape[-3] > 1 else far.abs().squeeze(-3)
+    ratio = amplitude / modelled.clamp_min(1e-6) - 1
+    if mask is not None:
+        ratio = ratio * mask
+    return to_object(far * ratio.unsqueeze(-3)), modelled
+
+
+def move_back(fields: Tensor, shifts: Tensor) -> Tensor:
+    """Sum over points of fields (B, modes, H, W), each moved by minus its shift (B, 2)."""
+    height, width = fields.shape[-2:]
+    fy = torch.fft.fftfreq(height, device=fields.device)
+    fx = torch.fft.fftfreq(width, device=fields.device)
+    turn_y = torch.exp(2j * torch.pi * shifts[:, :1] * fy)
+    turn_x = torch.exp(2j * torch.pi * shifts[:, 1:] * fx)
+    moved = torch.fft.fft2(fields)
+    moved *= turn_y[:, None, :, None]
+    moved *= turn_x[:, None, None, :]
+    return torch.fft.ifft2(moved.sum(0))
+
+
+class ProbeUpdate:
+    """Least-squares update P ← Σ O*·ψ′ / (Σ|O|² + ε) over all points.
+
+    The update of the difference map (Thibault et al. 2009,
+    doi:10.1016/j.ultramic.2008.12.011, eq. 7) with every pattern counted once.
+
+    Parameters
+    ----------
+    probe : Tensor, (modes, H, W) complex
+        Current probe.
+    """
+
+    def __init__(self, probe: Tensor) -> None:
+        self._change = torch.zeros_like(probe)
+        self._light = torch.zeros(probe.shape[-2:], device=probe.device)
+        self._probe = probe
+        self._missed = 0.0
+        self._counted = 0.0
+
+    def add(
+        self,
+        patches: Tensor,
+        probe: Tensor,
+        amplitude: Tensor,
+        mask: Tensor,
+        shifts: Tensor | None,
+    ) -> None:
+        """Take patches (B, H, W), their probe(s), and √I (B, H, W) under `mask` (H, W).
+
+        `shifts` (B, 2) are those by which the probes were moved; None: not at all.
+        """
+        change, modelled = replace_modulus(exit_waves(probe, patches), amplitude, mask)
+        pull = patches.conj().unsqueeze(1) * change
+        self._change += pull.sum(0) if shifts is None else move_back(pull, shifts)
+        self._light += patches.abs().square().sum(0)
+        self._missed += float(((amplitude - modelled).square() * mask).sum())
+        self._counted += float((amplitude.square() * mask).sum())
+
+    @property
+    def misfit(self) -> float:
+        """R-factor of the probe before the update over all that was added."""
+        return self._missed / self._counted
+
+    def probe(self) -> Tensor:
+        """Return the updated probe (modes, H, W)."""
+        floor = 1e-2 * self._light.max()
+        return self._probe + self._change / (self._light + floor)
+
+
+def guess_probes(mean_pattern: NDArray[np.floating]) -> list[NDArray[np.complex64]]:
+    """Probes that could have made a mean pattern: its aperture at several defoci.
+
+    The mean pattern of many points is nearly the pupil's intensity; what it does not
+    tell is the pupil's phase, whose largest part is defocus.
+
+    Parameters
+    ----------
+    mean_pattern : ndarray, (H, W) float
+        Mean counts, DC at the centre, bad pixels filled.
+
+    Returns
+    -------
+    list of ndarray, (1, H, W) complex64
+        One for each defocus, Σ|P|² = Σ of the mean pattern.
+    """
+    height, width = mean_pattern.shape
+    pupil = np.sqrt(np.clip(mean_pattern, 0, None))
+    # Scattered light around the pupil is the sample's, not the probe's.
+    pupil = np.where(pupil > 0.15 * np.quantile(pupil, 0.995), pupil, 0)
+    total = (pupil**2).sum()
+    y = np.arange(height) - height // 2
+    x = np.arange(width) - width // 2
+    row = (pupil**2).sum(1) @ y / total
+    column = (pupil**2).sum(0) @ x / total
+    fy, fx = (y - row)[:, None] / height, (x - column)[None, :] / width
+    radius = np.sqrt(2 * ((pupil**2) * (fy**2 + fx**2)).sum() / total)
+    found = []
+    for reach in sorted({sign * value for value in _GUESS_RADII for sign in (-1, 1)}):
+        phase = np.pi * reach * height / radius * (fy**2 + fx**2)
+        wave = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(pupil * np.exp(1j * phase)), norm="ortho"))
+        found.append((wave * np.sqrt(mean_pattern.sum() / total))[None].astype(np.complex64))
+    return found

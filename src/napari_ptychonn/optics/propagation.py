@@ -1,0 +1,95 @@
+"""Far-field propagation and the forward model of ptychography.
+
+Inside the core, detector arrays stand with DC at pixel [0, 0] ("corner"), so that no
+shift is paid per pattern; files and screens have DC at the centre. The transform is
+unitary: Σ|P·O|² of the exit wave is the photon count of its pattern.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["diffract", "exit_waves", "misfit", "shift_probe", "to_detector", "to_object"]
+
+
+def to_detector(waves: Tensor) -> Tensor:
+    """Propagate exit waves (..., H, W) to the detector; DC at the corner."""
+    return torch.fft.fft2(waves, norm="ortho")
+
+
+def to_object(waves: Tensor) -> Tensor:
+    """Propagate detector waves (..., H, W), DC at the corner, back to the object."""
+    return torch.fft.ifft2(waves, norm="ortho")
+
+
+def exit_waves(probe: Tensor, patches: Tensor) -> Tensor:
+    """Exit waves P·O of every mode.
+
+    Parameters
+    ----------
+    probe : Tensor, (modes, H, W) or (B, modes, H, W) complex
+        One probe for all patches, or one for each.
+    patches : Tensor, (B, H, W) complex
+        Object patches.
+
+    Returns
+    -------
+    Tensor, (B, modes, H, W) complex
+    """
+    return probe * patches.unsqueeze(-3)
+
+
+def diffract(probe: Tensor, patches: Tensor) -> Tensor:
+    """Intensities (B, H, W) of incoherently added modes, DC at the corner.
+
+    Parameters are those of :func:`exit_waves`; the unit is photons where Σ|P|² is.
+    """
+    return to_detector(exit_waves(probe, patches)).abs().square().sum(-3)
+
+
+def misfit(amplitude: Tensor, modelled: Tensor, mask: Tensor | None = None) -> Tensor:
+    """R-factor of every pattern: Σ(√I − |F(P·O)|)² / ΣI.
+
+    Parameters
+    ----------
+    amplitude, modelled : Tensor, (B, H, W) float
+        Measured √I and modelled |F(P·O)|.
+    mask : Tensor, (H, W) float or bool, optional
+        Pixels that count.
+
+    Returns
+    -------
+    Tensor, (B,) float
+        NaN-free: a pattern without a photon has misfit 0 where nothing is modelled
+        and infinity otherwise.
+    """
+    difference = (amplitude - modelled).square()
+    power = amplitude.square()
+    if mask is not None:
+        difference, power = difference * mask, power * mask
+    above, below = difference.sum((-2, -1)), power.sum((-2, -1))
+    return torch.where(above > 0, above / below, torch.zeros_like(above))
+
+
+def shift_probe(probe: Tensor, shift: Tensor) -> Tensor:
+    """Move a probe by fractions of a pixel, exactly for a band-limited one.
+
+    Parameters
+    ----------
+    probe : Tensor, (modes, H, W) complex
+        The probe.
+    shift : Tensor, (B, 2) float
+        Shifts (y, x) in pixels, towards larger indices.
+
+    Returns
+    -------
+    Tensor, (B, modes, H, W) complex
+    """
+    height, width = probe.shape[-2:]
+    fy = torch.fft.fftfreq(height, device=probe.device, dtype=shift.dtype)
+    fx = torch.fft.fftfreq(width, device=probe.device, dtype=shift.dtype)
+    turn_y = torch.exp(-2j * torch.pi * shift[:, :1] * fy)
+    turn_x = torch.exp(-2j * torch.pi * shift[:, 1:] * fx)
+    ramp = turn_y[:, None, :, None] * turn_x[:, None, None, :]
+    return torch.fft.ifft2(torch.fft.fft2(probe) * ramp)

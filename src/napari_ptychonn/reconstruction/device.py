@@ -1,0 +1,70 @@
+"""Devices: which there are, and which one a job runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from napari_ptychonn.errors import SettingsError
+
+__all__ = ["Device", "available_devices", "choose_device", "describe_device"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as it is offered to the person.
+
+    Attributes
+    ----------
+    name : str
+        What settings hold: ``"cpu"``, ``"cuda:0"``, ``"mps"``.
+    label : str
+        What the person reads: ``"NVIDIA H200 (cuda:0)"``.
+    """
+
+    name: str
+    label: str
+
+
+def available_devices() -> tuple[Device, ...]:
+    """Every device of this machine, the fastest kind first and the CPU last."""
+    found = [
+        Device(f"cuda:{number}", f"{torch.cuda.get_device_name(number)} (cuda:{number})")
+        for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    ]
+    if torch.backends.mps.is_available():
+        found.append(Device("mps", "Apple GPU (mps)"))
+    found.append(Device("cpu", f"CPU ({torch.get_num_threads()} threads)"))
+    return tuple(found)
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn a setting into a device; ``"auto"`` takes the fastest there is.
+
+    Raises
+    ------
+    SettingsError
+        The named device does not exist here. There is no silent fallback.
+    """
+    offered = available_devices()
+    if name == "auto":
+        return torch.device(offered[0].name)
+    names = {device.name for device in offered}
+    wanted = f"{name}:0" if name == "cuda" else name
+    if wanted not in names:
+        raise SettingsError(
+            "device",
+            None,
+            f"{name} is not available on this machine",
+            remedy=f"choose one of: auto, {', '.join(sorted(names))}",
+        )
+    return torch.device(wanted)
+
+
+def describe_device(device: torch.device) -> str:
+    """Label of a device, for reports."""
+    for offered in available_devices():
+        if offered.name == str(device):
+            return offered.label
+    return str(device)

@@ -1,0 +1,112 @@
+"""The measured amplitudes of the points in use, batch by batch, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_ptychonn.scan.model import PatternSource, Scan
+
+__all__ = ["HeldOut", "Measurements", "batches"]
+
+_CACHE_BYTES = 512 * 2**20
+
+
+def batches(n_points: int, size: int) -> Iterator[Tensor]:
+    """Numbers 0 … n_points − 1 in order, `size` at a time."""
+    yield from torch.arange(n_points).split(size)
+
+
+class Measurements:
+    """√counts of the chosen points, DC at the corner.
+
+    Small scans are read once and kept; large ones are read again for every pass, so
+    that memory does not grow with the number of patterns.
+
+    Parameters
+    ----------
+    scan : Scan
+        The scan.
+    chosen : ndarray, (M,) intp
+        Numbers of the points in use.
+    device : torch.device
+        Where batches go.
+    """
+
+    def __init__(self, scan: Scan, chosen: NDArray[np.intp], device: torch.device) -> None:
+        self.chosen = chosen
+        self.device = device
+        self.shape = (len(chosen), *scan.pattern_shape)
+        mask = np.fft.ifftshift(scan.mask)
+        self.mask = torch.from_numpy(np.ascontiguousarray(mask)).to(device)
+        self._source: PatternSource = scan.patterns
+        self._kept: Tensor | None = None
+        self._held: NDArray[np.bool_] | None = None
+        if 4 * int(np.prod(self.shape)) <= _CACHE_BYTES:
+            self._kept = torch.empty(self.shape, dtype=torch.float32)
+            self._held = np.zeros(len(chosen), bool)
+
+    def counts(self, points: Tensor) -> Tensor:
+        """Photon counts (B, H, W) float32 of `points`, on the CPU; bad pixels are 0."""
+        numbers = points.cpu().numpy()
+        if self._kept is None or self._held is None:
+            return self._read(numbers)
+        missing = numbers[~self._held[numbers]]
+        if len(missing):
+            self._kept[torch.from_numpy(missing)] = self._read(missing)
+            self._held[missing] = True
+        return self._kept[torch.from_numpy(numbers)]
+
+    def amplitude(self, points: Tensor) -> Tensor:
+        """√counts (B, H, W) float32 of `points`, on the device."""
+        return self.counts(points).sqrt().to(self.device, non_blocking=True)
+
+    def held_out(self, share: float, seed: int) -> HeldOut | None:
+        """Split every count by a binomial draw; None where values are not photon counts."""
+        probe = self.counts(torch.arange(min(4, len(self.chosen))))
+        if not bool((probe == probe.round()).all()):
+            return None
+        return HeldOut(self, share, seed)
+
+    def _read(self, numbers: NDArray[np.intp]) -> Tensor:
+        patterns = self._source.read(self.chosen[numbers])
+        shifted = np.fft.ifftshift(patterns, axes=(1, 2))
+        return torch.from_numpy(np.ascontiguousarray(shifted)) * self.mask.cpu()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Two independent measurements made of one by binomial thinning.
+
+    A Poisson count of mean λ split by a binomial draw gives two independent Poisson
+    counts of means (1 − s)λ and sλ: one to fit, one to test on.
+
+    Attributes
+    ----------
+    measurements : Measurements
+        What is split.
+    share : float
+        Share s of the photons that is held out.
+    seed : int
+        Seed of the draw; a point's draw does not depend on the batch it is in.
+    """
+
+    measurements: Measurements
+    share: float
+    seed: int
+
+    def split(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Counts (B, H, W) to fit and counts held out, on the device."""
+        counts = self.measurements.counts(points)
+        kept = torch.empty_like(counts)
+        for row, point in enumerate(points.tolist()):
+            rng = np.random.default_rng((self.seed, point))
+            draw = rng.binomial(counts[row].numpy().astype(np.int64), 1 - self.share)
+            kept[row] = torch.from_numpy(draw.astype(np.float32))
+        device = self.measurements.device
+        return kept.to(device), (counts - kept).to(device)

@@ -1,0 +1,177 @@
+"""From a scan and settings to what a reconstruction works on; refusals come from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_ptychonn.errors import ScanError
+from napari_ptychonn.network.fit import check_fits
+from napari_ptychonn.network.preprocess import patch_pixel_scale, processed_shape
+from napari_ptychonn.network.weights import Network, load_network
+from napari_ptychonn.optics.probe import guess_probes, scale_probe
+from napari_ptychonn.reconstruction.device import choose_device
+from napari_ptychonn.reconstruction.frame import Frame, make_frame
+from napari_ptychonn.reconstruction.measurements import Measurements
+from napari_ptychonn.reconstruction.points import select_points, spread_evenly
+from napari_ptychonn.reconstruction.predict import default_batch
+from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.scan.model import Scan
+
+__all__ = ["Prepared", "prepare", "probe_subset"]
+
+_SURVEYED = 400
+_PROBE_PIXELS = 400 * 128 * 128
+_GUESS_PIXELS = 150 * 64 * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a reconstruction works on.
+
+    Attributes
+    ----------
+    scan, settings
+        As asked for.
+    network : Network
+        On `device`.
+    device : torch.device
+        Where it runs.
+    batch_size : int
+        Patterns at a time.
+    chosen : ndarray, (M,) intp
+        Points in use.
+    measurements : Measurements
+        Their amplitudes.
+    frame : Frame
+        Their windows, on `device`.
+    pixel : tuple[float, float]
+        Object pixel (y, x) in the scan's unit.
+    probes : tuple of Tensor, (modes, h, w) complex64
+        The probe in √photons; several where it must be guessed; none where the network
+        does without and the scan has none.
+    probe_is_guess : bool
+        Whether it is to be refined.
+    physics : bool
+        Whether patches and patterns have the same grid, so that misfit, probe and
+        sweeps mean something.
+    messages : tuple of str
+        What the person should know.
+    """
+
+    scan: Scan
+    settings: ReconstructionSettings
+    network: Network
+    device: torch.device
+    batch_size: int
+    chosen: NDArray[np.intp]
+    measurements: Measurements
+    frame: Frame
+    pixel: tuple[float, float]
+    probes: tuple[Tensor, ...]
+    probe_is_guess: bool
+    physics: bool
+    messages: tuple[str, ...]
+
+
+def prepare(
+    scan: Scan, settings: ReconstructionSettings, network: Network | None = None
+) -> Prepared:
+    """Check that everything fits, and lay it out.
+
+    Raises
+    ------
+    ScanError
+        The scan cannot be reconstructed (near field, no light).
+    NetworkError, SettingsError
+        Network or settings do not fit the scan.
+    """
+    if scan.near_field is not None:
+        raise ScanError(
+            "scan",
+            scan.provenance.path,
+            f"a far-field reconstruction does not apply: {scan.near_field}",
+            remedy="use a near-field engine for this scan",
+        )
+    device = choose_device(settings.device)
+    if network is None:
+        network = load_network(settings.network, device=device)
+    network.module.to(device=device, memory_format=torch.channels_last)
+    card = network.card
+    check_fits(card, scan)
+    chosen = select_points(scan.positions, settings.fraction, settings.region)
+    patch_shape = processed_shape(card.preprocessing, scan.pattern_shape)
+    scale = patch_pixel_scale(card.preprocessing, scan.pattern_shape)
+    physics = patch_shape == scan.pattern_shape and scale == (1.0, 1.0)
+    base = scan.pixel_m or (1.0, 1.0)
+    probes, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe)
+    if not physics:
+        probes = ()
+    positions_px = scan.positions_px[chosen] / np.asarray(scale)
+    return Prepared(
+        scan=scan,
+        settings=settings,
+        network=network,
+        device=device,
+        batch_size=settings.batch_size or default_batch(patch_shape, device),
+        chosen=chosen,
+        measurements=Measurements(scan, chosen, device),
+        frame=make_frame(positions_px, patch_shape).to(device),
+        pixel=(base[0] * scale[0], base[1] * scale[1]),
+        probes=tuple(torch.from_numpy(probe).to(device) for probe in probes),
+        probe_is_guess=is_guess,
+        physics=bool(probes),
+        messages=messages,
+    )
+
+
+def probe_subset(prepared: Prepared, *, guess: bool) -> tuple[Measurements, Frame]:
+    """Points enough to find the probe from, spread over the scan.
+
+    With `guess`, fewer: they only have to tell candidates apart.
+    """
+    height, width = prepared.scan.pattern_shape
+    count = max(60, (_GUESS_PIXELS if guess else _PROBE_PIXELS) // (height * width))
+    corners = prepared.frame.corners.cpu().numpy().astype(np.float64)
+    kept = _compact(corners, count) if guess else spread_evenly(corners, count)
+    measurements = Measurements(prepared.scan, prepared.chosen[kept], prepared.device)
+    return measurements, prepared.frame.subset(torch.from_numpy(kept).to(prepared.device))
+
+
+def _compact(corners: NDArray[np.float64], count: int) -> NDArray[np.intp]:
+    """The `count` points nearest to the middle one: they overlap as much as the scan does."""
+    middle = np.median(corners, axis=0)
+    return np.sort(np.argsort(((corners - middle) ** 2).sum(1), kind="stable")[:count])
+
+
+def _probes(
+    scan: Scan, chosen: NDArray[np.intp], *, needed: bool
+) -> tuple[list[NDArray[np.complex64]], bool, tuple[str, ...]]:
+    surveyed = chosen[spread_evenly(scan.positions[chosen], _SURVEYED)]
+    sums = np.empty(len(surveyed))
+    mean = np.zeros(scan.pattern_shape)
+    for start in range(0, len(surveyed), 32):
+        patterns = scan.patterns.read(surveyed[start : start + 32]) * scan.mask
+        sums[start : start + 32] = patterns.sum((1, 2))
+        mean += patterns.sum(0) / len(surveyed)
+    if not sums.max() > 0:
+        raise ScanError(
+            "patterns",
+            scan.provenance.path,
+            f"{scan.provenance.datasets.get('patterns', 'the patterns')}: no photon in any of "
+            f"{len(surveyed)} patterns looked at",
+            remedy="check the dataset chosen for patterns, and the mask",
+        )
+    if scan.probe is not None:
+        probe, scaled = scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)
+        said = "The probe's scale was set by the brightest patterns." if scaled else ""
+        return [probe], scan.probe_is_guess, (said,) if said else ()
+    if not needed:
+        return [], False, ()
+    said = "The scan has no probe: one is guessed from the mean pattern, and refined."
+    guesses = [scale_probe(probe, sums, is_guess=True)[0] for probe in guess_probes(mean)]
+    return guesses, True, (said,)

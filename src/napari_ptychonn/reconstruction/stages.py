@@ -1,0 +1,319 @@
+"""The stages of a reconstruction, in order, and the state they hand on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_ptychonn.network.preprocess import gather_statistics, needs_statistics
+from napari_ptychonn.reconstruction.device import describe_device
+from napari_ptychonn.reconstruction.direct import centre_weight, predict_directly
+from napari_ptychonn.reconstruction.events import (
+    Message,
+    Metrics,
+    Progress,
+    ShouldStop,
+    Snapshot,
+)
+from napari_ptychonn.reconstruction.predict import Prediction, predict
+from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
+from napari_ptychonn.reconstruction.probe_rounds import choose_probe, refine_probe
+from napari_ptychonn.reconstruction.quality import PointMisfit, misfit_of_points
+from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
+from napari_ptychonn.reconstruction.stitch import FirstPass, Stitch
+from napari_ptychonn.reconstruction.sweeps import SweepState, sweep_object
+
+__all__ = ["Stages"]
+
+JobEvent = Progress | Snapshot | Metrics | Message
+
+_PATCH_BYTES = 2**30
+_ROUND_COST, _SWEEP_COST, _QUALITY_COST = 1.5, 0.6, 0.3
+_EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 5, 25
+
+
+class Stages:
+    """Runs the stages of one job and keeps what they found.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        What to work on.
+    should_stop : callable
+        Asked at every batch.
+    """
+
+    def __init__(self, prepared: Prepared, should_stop: ShouldStop) -> None:
+        self._job = prepared
+        self._should_stop = should_stop
+        self._probe: Tensor | None = prepared.probes[0] if prepared.probes else None
+        self._stitch = Stitch(prepared.frame.shape, prepared.device)
+        self._object: Tensor | None = None
+        self._patches: np.ndarray | None = None
+        self._misfit = PointMisfit(prepared.frame.n_points)
+        self._passes = self._rounds = self._sweeps = 0
+        self._messages = list(prepared.messages)
+        self._done, self._stage = 0.0, "starting"
+        self._expected = self._expected_work()
+        self._next_picture = 0.0
+
+    def run(self) -> Iterator[JobEvent]:
+        """Do all stages, or those that there was time for."""
+        yield self._progress("starting", 0)
+        for stage in (self._find_probe, self._network, self._sweep, self._judge):
+            for event in stage():
+                if isinstance(event, Message):
+                    self._messages.append(event.text)
+                yield event
+            if self._should_stop():
+                return
+
+    def result(self, seconds: float) -> Reconstruction:
+        """What was found, partial where the job was stopped."""
+        job = self._job
+        lit = self._stitch.lit
+        found = torch.zeros(job.frame.shape, dtype=torch.complex64) if self._object is None else (
+            self._object.cpu()
+        )
+        nan = complex(np.nan, np.nan)
+        hidden = ~lit.cpu()
+        spread = self._stitch.disagreement().cpu()
+        settings = job.settings
+        probe = self._probe
+        return Reconstruction(
+            object=found.masked_fill(hidden, nan).numpy(),
+            pixel=job.pixel,
+            unit=job.scan.unit,
+            corner=(
+                job.frame.corner_px[0] * job.pixel[0],
+                job.frame.corner_px[1] * job.pixel[1],
+            ),
+            probe=(
+                np.zeros((0, *job.frame.patch_shape), np.complex64)
+                if probe is None
+                else probe.cpu().numpy()
+            ),
+            positions=job.scan.positions[job.chosen],
+            indices=job.chosen,
+            coverage=self._stitch.weight.cpu().numpy(),
+            disagreement=spread.masked_fill(hidden, np.nan).numpy(),
+            misfit=self._misfit.per_point.numpy(),
+            patches=self._patches,
+            settings=settings,
+            card=job.network.card,
+            provenance=job.scan.provenance,
+            geometry=job.scan.geometry,
+            report=RunReport(
+                misfit=self._misfit.total,
+                seconds=seconds,
+                patterns_per_second=len(job.chosen) / seconds,
+                device=describe_device(job.device),
+                passes=self._passes,
+                probe_rounds=self._rounds,
+                sweeps=self._sweeps,
+                stopped=self._should_stop(),
+                messages=tuple(self._messages),
+            ),
+        )
+
+    def _find_probe(self) -> Iterator[JobEvent]:
+        job = self._job
+        rounds = job.settings.probe_rounds
+        if self._probe is None or rounds == 0 or (rounds == "auto" and not job.probe_is_guess):
+            return
+        if not job.network.card.needs_probe:
+            return
+        if len(job.probes) > 1:
+            measurements, frame = probe_subset(job, guess=True)
+            for event in choose_probe(
+                job.network.module, measurements, frame, list(job.probes),
+                batch_size=job.batch_size, should_stop=self._should_stop,
+            ):  # fmt: skip
+                if isinstance(event, Tensor):
+                    self._probe = event
+                else:
+                    yield event
+                    yield self._progress("probe guess", 0.05)
+            if self._should_stop():
+                return
+        measurements, frame = probe_subset(job, guess=False)
+        share = frame.n_points / job.frame.n_points
+        for event in refine_probe(
+            job.network.module, measurements, frame, self._probe, rounds,
+            batch_size=job.batch_size, should_stop=self._should_stop,
+        ):  # fmt: skip
+            if isinstance(event, Tensor):
+                self._probe = event
+                self._rounds += 1
+                yield self._progress(f"probe round {self._rounds}", _ROUND_COST * share)
+            else:
+                yield event
+
+    def _network(self) -> Iterator[JobEvent]:
+        if not self._job.network.card.needs_probe:
+            yield from self._direct_pass()
+            return
+        for number in range(1, self._job.settings.passes + 1):
+            if number == 1:
+                yield from self._first_pass(self._predictions(None), "pass 1")
+            else:
+                yield from self._later_pass(number)
+            if self._should_stop():
+                return
+
+    def _direct_pass(self) -> Iterator[JobEvent]:
+        job = self._job
+        if job.settings.passes > 1:
+            yield Message(
+                f"The network {job.network.card.name} sees raw patterns alone: one pass is all."
+            )
+        statistics = None
+        if needs_statistics(job.network.card.preprocessing):
+            statistics = gather_statistics(
+                job.scan.patterns, job.network.card.preprocessing,
+                indices=job.chosen, mask=job.scan.mask, should_stop=self._should_stop,
+            )  # fmt: skip
+            if self._should_stop():
+                return
+        weight = (
+            torch.from_numpy(centre_weight(job.frame.patch_shape)).to(job.device)
+            if self._probe is None
+            else self._probe.abs().square().sum(0)
+        )
+        predictions = predict_directly(
+            job.network.module, job.network.card, job.scan, job.chosen, statistics, weight,
+            batch_size=job.batch_size,
+        )  # fmt: skip
+        yield from self._first_pass(predictions, "pass 1")
+
+    def _predictions(self, estimate: Tensor | None) -> Iterator[Prediction | Message]:
+        job = self._job
+        assert self._probe is not None
+        return predict(
+            job.network.module, job.measurements, job.frame, self._probe, estimate,
+            batch_size=job.batch_size,
+        )  # fmt: skip
+
+    def _first_pass(
+        self, predictions: Iterator[Prediction | Message], stage: str
+    ) -> Iterator[JobEvent]:
+        frame = self._job.frame
+        first = FirstPass(frame, self._job.device)
+        keep = self._room_for_patches()
+        started = time.perf_counter()
+        self._next_picture = 0.0
+        for event in predictions:
+            if isinstance(event, Message):
+                yield event
+                continue
+            first.add(event.patches, event.weight, event.points)
+            self._keep(event, keep)
+            stopping = self._should_stop()
+            spent = time.perf_counter() - started
+            if stopping or spent >= self._next_picture:
+                self._take(first.stitch())
+                # Pictures come at growing intervals: a tenth of the time, whatever the size.
+                self._next_picture = max(0.5, 1.5 * (time.perf_counter() - started))
+                yield self._snapshot(stage)
+            yield self._progress(stage, len(event.points) / frame.n_points)
+            if stopping:
+                return
+        self._take(first.stitch())
+        if keep is not None:
+            keep *= first.phases().conj()[:, None, None]
+        self._passes = 1
+        yield self._snapshot(stage)
+
+    def _later_pass(self, number: int) -> Iterator[JobEvent]:
+        frame, stage = self._job.frame, f"pass {number}"
+        stitch = Stitch(frame.shape, self._job.device)
+        keep = self._room_for_patches()
+        for event in self._predictions(self._object):
+            if isinstance(event, Message):
+                yield event
+                continue
+            stitch.add(event.patches, event.weight, frame.indices(event.points))
+            self._keep(event, keep)
+            yield self._progress(stage, len(event.points) / frame.n_points)
+            if self._should_stop():
+                return
+        self._take(stitch)
+        self._passes = number
+        yield self._snapshot(stage)
+
+    def _sweep(self) -> Iterator[JobEvent]:
+        job = self._job
+        wanted = job.settings.sweeps
+        if wanted == 0 or self._object is None:
+            return
+        if self._probe is None:
+            yield Message("Without a probe on the patches' grid there is nothing to sweep with.")
+            return
+        for event in sweep_object(
+            job.measurements, job.frame, self._object, self._probe, wanted,
+            update_probe=job.probe_is_guess and job.settings.probe_rounds != 0,
+            seed=job.settings.seed, should_stop=self._should_stop,
+        ):  # fmt: skip
+            if isinstance(event, SweepState):
+                self._object, self._probe, self._sweeps = event.object, event.probe, event.sweeps
+                stage = f"sweep {event.sweeps}"
+                yield self._progress(stage, _SWEEP_COST)
+                yield self._snapshot(stage)
+            else:
+                yield event
+
+    def _judge(self) -> Iterator[JobEvent]:
+        job = self._job
+        if self._probe is None or self._object is None:
+            return
+        for found in misfit_of_points(
+            job.measurements, job.frame, self._object, self._probe, batch_size=job.batch_size
+        ):
+            self._misfit = found
+            if self._should_stop():
+                return
+        yield self._progress("misfit", _QUALITY_COST)
+
+    def _take(self, stitch: Stitch) -> None:
+        self._stitch = stitch
+        self._object = stitch.object()
+
+    def _room_for_patches(self) -> np.ndarray | None:
+        frame = self._job.frame
+        shape = (frame.n_points, *frame.patch_shape)
+        wanted = self._job.settings.keep_patches
+        if not wanted or 8 * int(np.prod(shape)) > _PATCH_BYTES:
+            return None
+        self._patches = np.full(shape, np.nan, np.complex64)
+        return self._patches
+
+    @staticmethod
+    def _keep(prediction: Prediction, room: np.ndarray | None) -> None:
+        if room is not None:
+            room[prediction.points.cpu().numpy()] = prediction.patches.cpu().numpy()
+
+    def _snapshot(self, stage: str) -> Snapshot:
+        assert self._object is not None
+        hidden = ~self._stitch.lit
+        shown = self._object.masked_fill(hidden, complex(np.nan, np.nan))
+        return Snapshot(shown.cpu().numpy(), self._job.frame.corner_px, stage)
+
+    def _expected_work(self) -> float:
+        settings, work = self._job.settings, float(self._job.settings.passes)
+        if self._probe is not None:
+            rounds, sweeps = settings.probe_rounds, settings.sweeps
+            if rounds == "auto":
+                rounds = _EXPECTED_ROUNDS if self._job.probe_is_guess else 0
+            work += _ROUND_COST * rounds + _QUALITY_COST
+            work += _SWEEP_COST * (_EXPECTED_SWEEPS if sweeps == "auto" else sweeps)
+        return work
+
+    def _progress(self, stage: str, work: float) -> Progress:
+        self._done += work
+        # More may turn out to be needed than was expected; never show more done than all.
+        self._expected = max(self._expected, self._done * 1.02)
+        return Progress(stage, self._done, self._expected)

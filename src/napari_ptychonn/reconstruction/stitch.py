@@ -1,0 +1,135 @@
+"""Probe-weighted stitching of patches into the object."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from napari_ptychonn.optics.windows import add_windows, cut_windows
+from napari_ptychonn.reconstruction.frame import Frame
+from napari_ptychonn.reconstruction.points import spatial_order
+from napari_ptychonn.reconstruction.synchronise import cell_rows, cell_size, synchronise
+
+__all__ = ["FirstPass", "Stitch", "fill_unlit"]
+
+_HELD_BYTES = 256 * 2**20
+_UNLIT = 1e-3
+
+
+class Stitch:
+    """Running sums of weighted patches.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Object (H, W), pixels.
+    device : torch.device
+        Where the sums live.
+    """
+
+    def __init__(self, shape: tuple[int, int], device: torch.device) -> None:
+        self._values = torch.zeros(shape, dtype=torch.complex64, device=device)
+        self._power = torch.zeros(shape, device=device)
+        self.weight = torch.zeros(shape, device=device)
+
+    def add(self, patches: Tensor, weight: Tensor, indices: Tensor) -> None:
+        """Add patches (B, h, w) that agree in phase, with weights (B, h, w) of |P|²."""
+        weight = weight.expand_as(patches.real)
+        add_windows(self._values, indices, weight * patches)
+        add_windows(self._power, indices, weight * patches.abs().square())
+        add_windows(self.weight, indices, weight)
+
+    @property
+    def lit(self) -> Tensor:
+        """Where enough light fell, (H, W) bool: a thousandth of the typical lit pixel's."""
+        positive = self.weight[self.weight > 0]
+        if not len(positive):
+            return torch.zeros_like(self.weight, dtype=torch.bool)
+        # The typical pixel counts by the light it holds, not by area: wide dim margins
+        # must not lower the bar.
+        typical = (positive * positive).sum() / positive.sum()
+        return self.weight > _UNLIT * typical
+
+    def object(self) -> Tensor:
+        """Weighted mean (H, W) complex64; where no light fell, the mean of the rest."""
+        mean = self._values.sum() / self.weight.sum().clamp_min(1e-30)
+        return fill_unlit(self._values / self.weight.clamp_min(1e-30), self.lit, mean)
+
+    def disagreement(self) -> Tensor:
+        """Weighted standard deviation (H, W) of the patches around their mean."""
+        weight = self.weight.clamp_min(1e-30)
+        spread = self._power / weight - (self._values / weight).abs().square()
+        return spread.clamp_min(0).sqrt()
+
+
+def fill_unlit(values: Tensor, lit: Tensor, otherwise: Tensor | complex) -> Tensor:
+    """Put `otherwise` where no light fell, so that neighbours there see a plain object."""
+    filler = torch.as_tensor(otherwise, dtype=values.dtype, device=values.device)
+    return torch.where(lit, values, filler)
+
+
+class FirstPass:
+    """Stitches patches of unknown global phase as they come in.
+
+    Patches are held until 256 MB are full; then their phases are settled, they go into
+    the sums, and only their cell sums stay to anchor what follows.
+
+    Parameters
+    ----------
+    frame : Frame
+        Places of all points that will come.
+    device : torch.device
+        Where patches live.
+    """
+
+    def __init__(self, frame: Frame, device: torch.device) -> None:
+        self._frame = frame
+        self._device = device
+        self._cell = cell_size(frame.n_points, frame.patch_shape)
+        self._settled = Stitch(frame.shape, device)
+        self._phases = np.zeros(0, np.complex64)
+        self._rows: list[csr_array] = []
+        self._seen: list[Tensor] = []
+        self._held: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._held_bytes = 0
+
+    def add(self, patches: Tensor, weight: Tensor, points: Tensor) -> None:
+        """Take patches (B, h, w) with weights (B or 1, h, w) of `points` (B,)."""
+        place = self._frame.subset(points)
+        self._rows.append(cell_rows(patches, weight, place, self._cell))
+        self._seen.append(points)
+        self._held.append((patches, weight, points))
+        self._held_bytes += patches.numel() * 8
+        if self._held_bytes > _HELD_BYTES:
+            self._settled = self.stitch()
+            self._held, self._held_bytes = [], 0
+
+    def stitch(self) -> Stitch:
+        """Synchronise all that came in so far, and stitch it."""
+        settled = len(self._phases) if not self._held else self._first_held()
+        fixed = self._phases[:settled] if settled else None
+        seen = torch.cat(self._seen)
+        order = spatial_order(self._frame.corners[seen].cpu().numpy().astype(np.float64))
+        self._phases = synchronise(self._rows, order, fixed)
+        result = Stitch(self._frame.shape, self._device)
+        result._values += self._settled._values
+        result._power += self._settled._power
+        result.weight += self._settled.weight
+        start = settled
+        for patches, weight, points in self._held:
+            turn = torch.from_numpy(self._phases[start : start + len(points)].conj())
+            turned = patches * turn.to(self._device)[:, None, None]
+            result.add(turned, weight, self._frame.indices(points))
+            start += len(points)
+        return result
+
+    def phases(self) -> NDArray[np.complex64]:
+        """Unit phases found last, in the order in which the points came."""
+        return self._phases
+
+    def _first_held(self) -> int:
+        held = sum(len(points) for _, _, points in self._held)
+        return sum(row.shape[0] for row in self._rows) - held

@@ -1,0 +1,1 @@
+"""The scan as data: patterns, positions, geometry, mask, and where they came from."""

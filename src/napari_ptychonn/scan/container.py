@@ -1,0 +1,317 @@
+"""HDF5 and npz files behind one face: names, shapes, small arrays, lazy patterns."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
+from napari_ptychonn.scan.storage import require_readable, resolve
+
+__all__ = ["Container", "DatasetInfo", "open_container"]
+
+MAX_LISTED = 5000
+"""A file with more datasets than this is listed up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """One dataset of a file.
+
+    Attributes
+    ----------
+    path : str
+        Its path in the file.
+    shape : tuple of int
+        Its shape; empty for a single number.
+    dtype : str
+        Its type.
+    units : str or None
+        Its unit as the file spells it.
+    compression : str or None
+        How it is compressed.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    units: str | None = None
+    compression: str | None = None
+
+
+class Container(Protocol):
+    """A file of named arrays."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether there is a dataset, or a link to one, of that name."""
+        ...
+
+    def info(self, name: str) -> DatasetInfo:
+        """Shape and type of a dataset."""
+        ...
+
+    def infos(self) -> list[DatasetInfo]:
+        """All datasets."""
+        ...
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A (small) dataset, read whole."""
+        ...
+
+    def attribute(self, name: str, key: str) -> Any | None:
+        """An attribute of a dataset or group, None where there is none."""
+        ...
+
+    def patterns(self, name: str, bad: NDArray[np.bool_] | None) -> PatternSource:
+        """A dataset as patterns; `bad` (H, W) pixels are read as 0."""
+        ...
+
+
+@contextmanager
+def open_container(path: str | Path) -> Iterator[Container]:
+    """Open a HDF5 or npz file.
+
+    Raises
+    ------
+    ScanError
+        There is no such file, it is of another kind, or it is damaged.
+    """
+    file = Path(path)
+    if not file.is_file():
+        problem = "it is a folder" if file.is_dir() else "there is no such file"
+        raise ScanError("scan file", file, problem, remedy="check the path")
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            yield NpzContainer(file, archive)
+        return
+    with open_h5(file) as h5file:
+        yield H5Container(file, h5file)
+
+
+@contextmanager
+def open_h5(path: Path) -> Iterator[h5py.File]:
+    """Open a HDF5 file to read.
+
+    Raises
+    ------
+    ScanError
+        It cannot be read, is not HDF5, or is damaged.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(8)
+        is_hdf5 = h5py.is_hdf5(path)
+    except OSError as error:
+        raise ScanError(
+            "scan file", path, f"cannot be read: {error.strerror}", remedy="check its permissions"
+        ) from None
+    if not is_hdf5 and start[:2] == b"PK":
+        remedy = "copy it again, or write it again"
+        raise ScanError("scan file", path, "it is a damaged npz (zip) file", remedy=remedy)
+    if not is_hdf5:
+        remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs) or an npz file"
+        problem = "it is neither HDF5 nor npz" if start else "it is empty"
+        raise ScanError("scan file", path, problem, remedy=remedy)
+    try:
+        h5file = h5py.File(path, "r")
+    except OSError as error:
+        reason = "it is truncated" if "truncated" in str(error) else f"cannot be opened: {error}"
+        remedy = "copy it again, or wait until it is written and closed"
+        raise ScanError("scan file", path, reason, remedy=remedy) from None
+    with h5file:
+        yield h5file
+
+
+@dataclass(frozen=True, slots=True)
+class H5Container:
+    """An open HDF5 file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    file : h5py.File
+        It, open.
+    """
+
+    path: Path
+    file: h5py.File
+
+    def has(self, name: str) -> bool:
+        """Whether there is a dataset, or a link to one, of that name."""
+        try:
+            found = self.file.get(name)
+        except (KeyError, OSError, RuntimeError):
+            found = None
+        if found is not None:
+            return isinstance(found, h5py.Dataset)
+        return isinstance(self._link(name), h5py.ExternalLink)
+
+    def info(self, name: str) -> DatasetInfo:
+        """Shape and type of a dataset; ScanError where it is missing."""
+        return _describe(resolve(self.file, name, self.path), name)
+
+    def infos(self) -> list[DatasetInfo]:
+        """All datasets, soft and external links to datasets included."""
+        found: list[DatasetInfo] = []
+        try:
+            _walk(self.file, "", found)
+        except RuntimeError as error:  # what h5py raises where the index is damaged
+            problem = f"its list of datasets cannot be read: {error}"
+            remedy = "the file is damaged: copy it again"
+            raise ScanError("scan file", self.path, problem, remedy=remedy) from None
+        return found
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A (small) dataset, read whole; ScanError where it cannot be."""
+        dataset = resolve(self.file, name, self.path)
+        require_readable(dataset, name, self.path)
+        try:
+            return np.asarray(dataset[()])
+        except OSError as error:
+            remedy = "copy the file again"
+            problem = f"{name} cannot be read: {error}"
+            raise ScanError("dataset", self.path, problem, remedy=remedy) from None
+
+    def attribute(self, name: str, key: str) -> Any | None:
+        """An attribute of a dataset or group, None where there is none."""
+        try:
+            return _plain(self.file[name].attrs.get(key))
+        except KeyError:
+            return None
+
+    def patterns(self, name: str, bad: NDArray[np.bool_] | None) -> PatternSource:
+        """A dataset as lazy patterns."""
+        require_readable(resolve(self.file, name, self.path), name, self.path)
+        return H5Patterns(self.path, name, bad=bad)
+
+    def _link(self, name: str) -> object:
+        try:
+            return self.file.get(name, getlink=True)
+        except (KeyError, OSError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class NpzContainer:
+    """An open npz file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    archive : ZipFile
+        It, open.
+    """
+
+    path: Path
+    archive: zipfile.ZipFile
+
+    def has(self, name: str) -> bool:
+        """Whether there is an array of that name."""
+        return _member(name) in self.archive.namelist()
+
+    def info(self, name: str) -> DatasetInfo:
+        """Shape and type from the array's header alone."""
+        self._require(name)
+        try:
+            with self.archive.open(_member(name)) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(stream)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise self._damaged(name, error) from None
+        packed = self.archive.getinfo(_member(name)).compress_type != zipfile.ZIP_STORED
+        return DatasetInfo(name.lstrip("/"), shape, str(dtype), None, "zip" if packed else None)
+
+    def infos(self) -> list[DatasetInfo]:
+        """All arrays."""
+        members = [name for name in self.archive.namelist() if name.endswith(".npy")]
+        return [self.info(name.removesuffix(".npy")) for name in members[:MAX_LISTED]]
+
+    def array(self, name: str) -> NDArray[Any]:
+        """An array, read whole; ScanError where it cannot be."""
+        self._require(name)
+        try:
+            with self.archive.open(_member(name)) as stream:
+                return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise self._damaged(name, error) from None
+
+    def attribute(self, name: str, key: str) -> Any | None:  # noqa: ARG002
+        """None: npz files have no attributes."""
+        return None
+
+    def patterns(self, name: str, bad: NDArray[np.bool_] | None) -> PatternSource:
+        """An array as patterns, in memory: a zip file cannot be read in pieces."""
+        stack = self.array(name)
+        if stack.ndim == 4:
+            stack = stack.reshape(-1, *stack.shape[-2:])
+        return ArrayPatterns(stack, self.path, name, bad)
+
+    def _require(self, name: str) -> None:
+        if not self.has(name):
+            arrays = ", ".join(member.removesuffix(".npy") for member in self.archive.namelist())
+            remedy = f"choose among: {arrays or 'nothing'}"
+            raise ScanError("dataset", self.path, f"there is no array {name}", remedy=remedy)
+
+    def _damaged(self, name: str, error: Exception) -> ScanError:
+        remedy = "copy the file again, or write it again without Python objects"
+        return ScanError("dataset", self.path, f"{name} cannot be read: {error}", remedy=remedy)
+
+
+def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo]) -> None:
+    for name in group:
+        if len(found) >= MAX_LISTED:
+            return
+        path = f"{prefix}/{name}"
+        # Groups behind soft or external links are left out: they could form a circle.
+        is_hard = isinstance(group.get(name, getlink=True), h5py.HardLink)
+        try:
+            item = group[name]
+        except (KeyError, OSError):
+            continue
+        if isinstance(item, h5py.Dataset):
+            found.append(_describe(item, path))
+        elif isinstance(item, h5py.Group) and is_hard:
+            _walk(item, path, found)
+
+
+def _describe(dataset: h5py.Dataset, path: str) -> DatasetInfo:
+    units = _plain(dataset.attrs.get("units", dataset.attrs.get("unit")))
+    return DatasetInfo(
+        path,
+        tuple(dataset.shape or ()),
+        str(dataset.dtype),
+        units if isinstance(units, str) else None,
+        dataset.compression,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _member(name: str) -> str:
+    return name.lstrip("/") + ".npy"

@@ -1,0 +1,144 @@
+"""pty-chi's pair of files: patterns in ``*_dp.hdf5``, everything else in ``*_para.hdf5``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.contents import Contents, masked_source
+from napari_ptychonn.scan.model import HC_EV_M
+from napari_ptychonn.scan.options import ScanOptions
+
+__all__ = ["PtyChi"]
+
+POSITIONS = ("probe_position_y_m", "probe_position_x_m")
+NAME = re.compile(r"^(?P<stem>.*_)(?P<role>dp|para)(?P<ending>\.[^.]+)$")
+PARTNER = {"dp": "para", "para": "dp"}
+REMEDY = "put the pair side by side with names that differ only in _dp and _para"
+
+
+@dataclass(frozen=True, slots=True)
+class PtyChi:
+    """pty-chi and ptychodus exports: intensities and parameters in two files."""
+
+    name: str = field(default="pty-chi", init=False)
+
+    def detect(self, container: Container) -> bool:
+        """Whether the file is one of the pair."""
+        is_parameters = all(container.has(name) for name in POSITIONS)
+        if container.has("dp"):
+            return is_parameters or bool(NAME.match(container.path.name))
+        return is_parameters and partner(container.path) is not None
+
+    def load(self, container: Container, options: ScanOptions) -> Contents:
+        """Read the parameters of the pair; either file may be the one opened.
+
+        Raises
+        ------
+        ScanError
+            The other file of the pair is missing, or lacks a dataset.
+        """
+        if container.has("dp") and all(container.has(name) for name in POSITIONS):
+            return _contents(container, container, options)
+        other = partner(container.path)
+        if other is None:
+            raise _alone(container)
+        with open_container(other) as second:
+            if container.has("dp"):
+                return _contents(container, second, options)
+            return _contents(second, container, options)
+
+
+def partner(path: Path) -> Path | None:
+    """The other file of the pair, where it is there."""
+    match = NAME.match(path.name)
+    if match is None:
+        return None
+    other = path.with_name(match["stem"] + PARTNER[match["role"]] + match["ending"])
+    return other if other.is_file() else None
+
+
+def _alone(container: Container) -> ScanError:
+    match = NAME.match(container.path.name)
+    expected = match["stem"] + PARTNER[match["role"]] + match["ending"] if match else "*_para.hdf5"
+    problem = f"the other file of the pair, {expected}, is missing"
+    return ScanError("scan file", container.path, problem, remedy=REMEDY)
+
+
+def _contents(patterns: Container, parameters: Container, options: ScanOptions) -> Contents:
+    name = options.datasets.get("patterns", "/dp")
+    if not patterns.has(name):
+        raise ScanError("patterns", patterns.path, f"there is no {name}", remedy=REMEDY)
+    datasets = {"patterns": f"{patterns.path.name}:{name}"}
+    notes: list[str] = []
+    positions = None
+    unit: str | None = None
+    if options.positions_file is None:
+        positions, datasets["positions"] = _positions(parameters, options)
+        unit = "m"
+    probe = None
+    probe_name = options.datasets.get("probe", "/probe")
+    if options.probe_file is None and (parameters.has(probe_name) or "probe" in options.datasets):
+        probe = parameters.array(probe_name)
+        datasets["probe"] = f"{parameters.path.name}:{probe_name}"
+        if probe.ndim == 4:
+            if len(probe) > 1:
+                notes.append("of the probe's variations (OPR modes) the first is used")
+            probe = probe[0]
+    mask = None
+    if "mask" in options.datasets:
+        mask = np.asarray(patterns.array(options.datasets["mask"]) == 0, dtype=np.bool_)
+        datasets["mask"] = options.datasets["mask"]
+    source = masked_source(patterns, name, mask)
+    pixel = _pixel(parameters)
+    wavelength, distance = _light(parameters)
+    detector = None
+    if pixel and wavelength and distance:
+        height, width = source.shape[1:]
+        span = wavelength * distance
+        detector = (span / (height * pixel[0]), span / (width * pixel[1]))
+    return Contents(
+        source,
+        datasets,
+        positions=positions,
+        positions_unit=unit,
+        probe=probe,
+        mask=mask,
+        wavelength_m=wavelength,
+        distance_m=distance,
+        detector_pixel_m=detector,
+        pixel_m=pixel,
+        assumptions=tuple(notes),
+    )
+
+
+def _positions(container: Container, options: ScanOptions) -> tuple[NDArray[np.float64], str]:
+    chosen = options.datasets.get("positions")
+    if chosen is not None:
+        return np.asarray(container.array(chosen), dtype=np.float64), chosen
+    columns = [np.asarray(container.array(name), np.float64).reshape(-1) for name in POSITIONS]
+    if columns[0].shape != columns[1].shape:
+        problem = f"{POSITIONS[0]} has {columns[0].size} values, {POSITIONS[1]} {columns[1].size}"
+        raise ScanError("positions", container.path, problem, remedy="write the file again")
+    return np.stack(columns, -1), f"{container.path.name}:{POSITIONS[0]}, {POSITIONS[1]}"
+
+
+def _pixel(container: Container) -> tuple[float, float] | None:
+    height = container.attribute("object", "pixel_height_m")
+    width = container.attribute("object", "pixel_width_m")
+    if height is None or width is None:
+        return None
+    return float(height), float(width)
+
+
+def _light(container: Container) -> tuple[float | None, float | None]:
+    energy = container.attribute("/", "probe_energy_eV")
+    distance = container.attribute("/", "detector_object_distance_m")
+    wavelength = HC_EV_M / float(energy) if energy else None
+    return wavelength, abs(float(distance)) if distance else None

@@ -1,0 +1,105 @@
+"""What is in a file, and which dataset is probably what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from napari_ptychonn.scan.container import DatasetInfo, open_container
+
+__all__ = ["POSITION_PAIRS", "DatasetInfo", "guess_roles", "list_datasets"]
+
+NAMES: Mapping[str, Sequence[str]] = {
+    "patterns": (
+        "data", "dp", "patterns", "diffraction", "reciprocal", "intensities", "intensity",
+        "ptychogram", "diff3d", "det_data", "frames", "measurements", "det_images", "arr_0",
+        "data_000001", "image_img",
+    ),
+    "positions": (
+        "scan", "positions", "position", "translation", "points", "encoder", "scan_positions",
+        "pos_xy", "motor_pos", "coordinates", "probe_positions", "pos",
+    ),
+    "probe": ("probe", "probe_guess", "probeguess", "illumination", "prb"),
+    "mask": ("mask", "bad_pixels", "pixel_mask"),
+}  # fmt: skip
+"""Names that files use, the most telling first."""
+
+POSITION_PAIRS: Sequence[tuple[str, str, str]] = (
+    ("probe_position_y_m", "probe_position_x_m", "m"),
+    ("ppY", "ppX", "m"),
+    ("ycoords", "xcoords", "px"),
+)
+"""Datasets that hold y and x apart, and their unit."""
+
+
+def list_datasets(path: str | Path) -> tuple[DatasetInfo, ...]:
+    """All datasets of a HDF5 or npz file, in the order of the file.
+
+    Raises
+    ------
+    ScanError
+        The file cannot be opened.
+    """
+    with open_container(path) as container:
+        return tuple(container.infos())
+
+
+def guess_roles(infos: Sequence[DatasetInfo]) -> dict[str, str]:
+    """Guess which datasets are patterns, positions, probe and mask.
+
+    Parameters
+    ----------
+    infos : sequence of DatasetInfo
+        As listed.
+
+    Returns
+    -------
+    dict
+        Role to dataset; a role of which nothing is known is left out.
+    """
+    roles: dict[str, str] = {}
+    stacks = [info for info in infos if len(info.shape) in (3, 4) and _is_real(info)]
+    stacks = [info for info in stacks if min(info.shape[-2:]) >= 8]
+    patterns = _named(stacks, "patterns")
+    if patterns is None and len(stacks) == 1:
+        patterns = stacks[0]
+    n_points = 0
+    if patterns is not None:
+        roles["patterns"] = patterns.path
+        n_points = patterns.shape[0] if len(patterns.shape) == 3 else 0
+        n_points = n_points or patterns.shape[0] * patterns.shape[1]
+    pairs = [info for info in infos if _is_pairs(info, n_points)]
+    positions = _named(pairs, "positions") or (pairs[0] if len(pairs) == 1 else None)
+    if positions is not None:
+        roles["positions"] = positions.path
+    probes = [info for info in infos if info.dtype.startswith("complex") and len(info.shape) >= 2]
+    probe = _named(probes, "probe")
+    if probe is not None:
+        roles["probe"] = probe.path
+    if patterns is not None:
+        masks = [info for info in infos if info.shape == patterns.shape[-2:]]
+        mask = _named(masks, "mask")
+        if mask is not None:
+            roles["mask"] = mask.path
+    return roles
+
+
+def _named(infos: Sequence[DatasetInfo], role: str) -> DatasetInfo | None:
+    for name in NAMES[role]:
+        for info in infos:
+            if info.path.rsplit("/", 1)[-1].lower() == name:
+                return info
+    return None
+
+
+def _is_real(info: DatasetInfo) -> bool:
+    return info.dtype.lstrip("<>|=").startswith(("int", "uint", "float"))
+
+
+def _is_pairs(info: DatasetInfo, n_points: int) -> bool:
+    if len(info.shape) != 2 or not _is_real(info):
+        return False
+    rows, columns = info.shape
+    if n_points:
+        return (rows == n_points and columns in (2, 3)) or (rows in (2, 3) and columns == n_points)
+    return columns == 2

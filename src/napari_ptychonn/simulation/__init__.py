@@ -1,0 +1,1 @@
+"""Scans with known truth: samples, probes, paths and photons."""

@@ -1,0 +1,1 @@
+"""Networks that learn: pretraining on simulated scans, fine-tuning on a measured one."""

@@ -1,0 +1,41 @@
+"""From a training's outcome to the card of the network file."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import asdict
+
+from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.training.pretrain import HELD_OUT_SAMPLES, PretrainSettings, Trained
+
+__all__ = ["trained_card"]
+
+
+def trained_card(trained: Trained, settings: PretrainSettings, name: str) -> NetworkCard:
+    """The card of a network that :func:`~napari_ptychonn.training.pretrain.pretrain` made.
+
+    Parameters
+    ----------
+    trained : Trained
+        Its outcome.
+    settings : PretrainSettings
+        How it was made.
+    name : str
+        Name in lists.
+    """
+    told = {key: value for key, value in asdict(settings).items() if key != "folder"}
+    return NetworkCard(
+        name=name,
+        family="ptychonn-probe",
+        architecture={"channels": list(settings.channels)},
+        needs_probe=True,
+        training={
+            **told,
+            "steps_done": trained.step,
+            "held_out_samples": list(HELD_OUT_SAMPLES),
+            "data": "simulated on the fly",
+            "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        },
+        metrics={case: round(value, 4) for case, value in trained.metrics.items()},
+        limits="far field; samples and probes unlike the simulated ones need a fine-tuning",
+    )

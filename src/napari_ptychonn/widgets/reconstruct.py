@@ -1,0 +1,269 @@
+"""The Reconstruct dock: from a scan in the viewer to its object, seen while it grows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_ptychonn.errors import PtychonnError
+from napari_ptychonn.reconstruction.events import Event, ShouldStop, Snapshot
+from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
+from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.widgets.closing import stop_when_closed
+from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
+from napari_ptychonn.widgets.layers import LiveObject, add_reconstruction, scans_in
+from napari_ptychonn.widgets.offers import look_up_offers
+from napari_ptychonn.widgets.reconstruct_form import ReconstructForm
+from napari_ptychonn.widgets.reconstruct_state import settings_from
+from napari_ptychonn.widgets.region import region_from_shapes
+from napari_ptychonn.widgets.time_left import in_words
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+__all__ = ["ReconstructWidget"]
+
+LOGGER = logging.getLogger("napari_ptychonn")
+NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
+BAR_STEPS = 1000
+
+
+class ReconstructWidget(QWidget):
+    """The dock.
+
+    Parameters
+    ----------
+    napari_viewer : ViewerModel
+        The viewer whose scans are offered and that gets the results.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._scans: list[Scan] = []
+        self._drawings: list[Shapes] = []
+        self._live: LiveObject | None = None
+        self.form = ReconstructForm()
+        self.run = QPushButton("Reconstruct")
+        self.cancel = QPushButton("Cancel")
+        self.reset = QPushButton("Reset")
+        self.bar = QProgressBar()
+        self.status = _sentence()
+        self.summary = _sentence()
+        self.runner = JobRunner(napari_viewer)
+        self._finder = JobRunner(napari_viewer)
+        self._lay_out()
+        self._connect()
+        self._follow_layers()
+        self._finder.start("the search for devices", look_up_offers)
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        for button, share in ((self.run, 2), (self.cancel, 1), (self.reset, 1)):
+            buttons.addWidget(button, share)
+        self.reset.setToolTip("Set every field to its default")
+        self.cancel.setToolTip("Stop now and keep what there is")
+        self.cancel.setEnabled(False)
+        self.bar.setRange(0, BAR_STEPS)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.addWidget(self.form)
+        column.addLayout(buttons)
+        for widget in (self.bar, self.status, self.summary):
+            column.addWidget(widget)
+        column.addStretch()
+        # A small screen scrolls; it does not push the buttons out of reach.
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(scroll)
+        self.setMinimumWidth(300)
+
+    def _connect(self) -> None:
+        self.run.clicked.connect(self._start)
+        self.cancel.clicked.connect(self._cancel)
+        self.reset.clicked.connect(self.form.reset)
+        self.form.changed.connect(self._settings_changed)
+        self.runner.progress.connect(self._show_progress)
+        self.runner.snapshot.connect(self._show_snapshot)
+        self.runner.message.connect(self.summary.setText)
+        self.runner.finished.connect(self._finish)
+        self._finder.finished.connect(self._offer)
+        events, follow, finder = self._viewer.layers.events, self._follow_layers, self._finder
+        for event in (events.inserted, events.removed, events.renamed):
+            event.connect(follow)
+
+        def forget() -> None:
+            for event in (events.inserted, events.removed, events.renamed):
+                event.disconnect(follow)
+            finder.shutdown()
+
+        stop_when_closed(self, [self.runner], hidden=self._was_hidden, gone=forget)
+
+    def _follow_layers(self, _event: object = None) -> None:
+        """Offer the scans and shapes that are in the viewer now."""
+        scan, shapes = self._scan(), self._shapes()
+        self._scans = scans_in(self._viewer)
+        self._drawings = [layer for layer in self._viewer.layers if isinstance(layer, Shapes)]
+        row = _row_of(scan, self._scans)
+        self.form.offer_scans([each.name for each in self._scans], 0 if row is None else row)
+        self.form.offer_regions(
+            [layer.name for layer in self._drawings], _row_of(shapes, self._drawings)
+        )
+        self._settings_changed()
+
+    def _scan(self) -> Scan | None:
+        row = self.form.scan.currentIndex()
+        return self._scans[row] if 0 <= row < len(self._scans) else None
+
+    def _shapes(self) -> Shapes | None:
+        row = self.form.chosen_region()
+        return None if row is None else self._drawings[row]
+
+    def _settings_changed(self) -> None:
+        scan = self._scan()
+        self.form.show_points(None if scan is None else scan.n_points)
+        self._show_readiness()
+
+    def _show_readiness(self) -> None:
+        running = self.runner.running
+        reason = NO_SCAN if self._scan() is None else ""
+        self.run.setEnabled(not running and not reason)
+        self.run.setToolTip("Already running" if running else reason or "Reconstruct the scan")
+        self.cancel.setEnabled(running and not self.runner.cancelling)
+        self.form.setEnabled(not running)
+        self.reset.setEnabled(not running)
+        if not running and (reason or self.status.text() == NO_SCAN):
+            self.status.setText(reason)
+
+    def _start(self) -> None:
+        scan = self._scan()
+        if scan is None:
+            return
+        shapes = self._shapes()
+        try:
+            region = None if shapes is None else region_from_shapes(shapes, scan)
+            settings = settings_from(self.form.state(), region)
+            self.runner.start(
+                f"the reconstruction of {scan.name}",
+                partial(_reconstruct_events, scan, settings),
+                device=settings.device,
+            )
+        except PtychonnError as error:
+            self.status.setText(str(error))
+            notify_failure(error)
+            return
+        self._live = LiveObject(self._viewer, scan)
+        self.bar.setRange(0, 0)
+        self.status.setText("Starting…")
+        self.summary.clear()
+        self._show_readiness()
+        # Loading torch holds Python's lock for moments: paint the answer to the click first.
+        self.repaint()
+
+    def _cancel(self) -> None:
+        self.runner.cancel()
+        self.status.setText("Cancelling…")
+        self._show_readiness()
+        self.repaint()
+
+    def _show_progress(self, stage: str, fraction: float, seconds: float | None) -> None:
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setValue(round(BAR_STEPS * fraction))
+        if not self.runner.cancelling:
+            left = in_words(seconds)
+            self.status.setText(f"{stage}, {left}" if left else stage)
+
+    def _show_snapshot(self, snapshot: Snapshot) -> None:
+        if self._live is not None and not self.runner.cancelling:
+            self._live.update(snapshot)
+
+    def _finish(self, ended: Ended) -> None:
+        self._go_idle()
+        if ended.outcome is Outcome.FAILED:
+            error = ended.error
+            self.status.setText(
+                str(error) if isinstance(error, PtychonnError) else f"Failed: {error!r}"
+            )
+            return
+        result: Reconstruction = ended.result
+        self.bar.setValue(BAR_STEPS if ended.outcome is Outcome.DONE else self.bar.value())
+        if not np.isfinite(result.object).any():
+            self.status.setText("Cancelled before there was a first picture.")
+            return
+        add_reconstruction(self._viewer, result)
+        self.status.setText(
+            "Done." if ended.outcome is Outcome.DONE else "Cancelled; what there was is kept."
+        )
+        said = _summary(result.report, len(result.indices))
+        self.summary.setText("\n".join([said, *result.report.messages]))
+        LOGGER.info("%s, %s: %s", result.name, result.settings.network, said)
+
+    def _was_hidden(self) -> None:
+        if self._live is not None:
+            self._go_idle()
+            self.status.setText("Stopped, since the dock was closed.")
+
+    def _go_idle(self) -> None:
+        if self._live is not None:
+            self._live.remove()
+            self._live = None
+        self.bar.setRange(0, BAR_STEPS)
+        self._show_readiness()
+
+    def _offer(self, ended: Ended) -> None:
+        if ended.outcome is Outcome.DONE:
+            self.form.offer_devices(ended.result.devices)
+            self.form.network.explain(ended.result.networks)
+
+
+def _reconstruct_events(
+    scan: Scan, settings: ReconstructionSettings, should_stop: ShouldStop
+) -> Iterator[Event[Reconstruction]]:
+    # In the worker: torch takes seconds to load.
+    from napari_ptychonn.reconstruction.job import reconstruct_events
+
+    return reconstruct_events(scan, settings, should_stop=should_stop)
+
+
+def _row_of(wanted: object, offered: Sequence[object]) -> int | None:
+    # By identity: scans hold arrays, whose equality is no truth value.
+    return next((row for row, each in enumerate(offered) if each is wanted), None)
+
+
+def _summary(report: RunReport, points: int) -> str:
+    """The numbers of a run in one line."""
+    misfit = f"misfit {report.misfit:.4f}, " if np.isfinite(report.misfit) else ""
+    rounds = f"{report.passes} passes, {report.probe_rounds} probe rounds, {report.sweeps} sweeps"
+    return (
+        f"{misfit}{points} points in {report.seconds:.1f} s "
+        f"({report.patterns_per_second:.0f} patterns/s), {rounds}, {report.device}"
+    )
+
+
+def _sentence() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

@@ -1,0 +1,224 @@
+"""The fields of the Reconstruct dock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from qtpy.QtCore import QSettings, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledSlider
+
+from napari_ptychonn.widgets.network_box import NetworkBox, keep_narrow
+from napari_ptychonn.widgets.reconstruct_state import FormState, state_from_json, state_to_json
+
+__all__ = ["ReconstructForm"]
+
+ALL_POINTS = "all points"
+AUTO = -1
+"""Value of a spin box that stands for "auto"; it is shown as that word."""
+KEY = "reconstruct"
+
+
+class ReconstructForm(QWidget):
+    """Shows a :class:`FormState` and tells when it changes.
+
+    Attributes
+    ----------
+    changed : Signal
+        A field has another value.
+    """
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.scan = QComboBox()
+        self.network = NetworkBox()
+        self.device = QComboBox()
+        self.percent = QLabeledSlider(Qt.Orientation.Horizontal)
+        self.points = QLabel()
+        self.region = QComboBox()
+        self.passes = QSpinBox()
+        self.probe_rounds = _auto_spin()
+        self.sweeps = _auto_spin()
+        self.keep_patches = QCheckBox("Show the patches too")
+        self._store = QSettings(
+            QSettings.Format.IniFormat,
+            QSettings.Scope.UserScope,
+            "napari-ptychonn",
+            "napari-ptychonn",
+        )
+        self._fill()
+        self._lay_out()
+        self._explain()
+        self.show_state(state_from_json(str(self._store.value(KEY, ""))))
+        self._listen()
+
+    def state(self) -> FormState:
+        """What the form is set to."""
+        return FormState(
+            network=self.network.network(),
+            device=self.device.currentData(),
+            percent=self.percent.value(),
+            passes=self.passes.value(),
+            sweeps=_number(self.sweeps),
+            probe_rounds=_number(self.probe_rounds),
+            keep_patches=self.keep_patches.isChecked(),
+        )
+
+    def show_state(self, state: FormState) -> None:
+        """Set every field."""
+        self.network.select(state.network)
+        _select(self.device, state.device)
+        self.percent.setValue(state.percent)
+        self.passes.setValue(state.passes)
+        for spin, value in ((self.sweeps, state.sweeps), (self.probe_rounds, state.probe_rounds)):
+            spin.setValue(AUTO if value == "auto" else value)
+        self.keep_patches.setChecked(state.keep_patches)
+
+    def reset(self) -> None:
+        """Set every field to its default, and take all points."""
+        self.show_state(FormState())
+        self.region.setCurrentIndex(0)
+
+    def offer_devices(self, devices: Iterable[tuple[str, str]]) -> None:
+        """Offer devices, given as name and label; the chosen one stays chosen."""
+        chosen = self.device.currentData() or "auto"
+        with _silent(self.device):
+            self.device.clear()
+            self.device.addItem("automatic", "auto")
+            for name, label in devices:
+                self.device.addItem(label, name)
+            _select(self.device, chosen)
+
+    def offer_scans(self, names: Sequence[str], chosen: int) -> None:
+        """Offer scans by name; two of one name are numbered."""
+        with _silent(self.scan):
+            self.scan.clear()
+            for row, name in enumerate(names):
+                again = names[:row].count(name)
+                self.scan.addItem(f"{name} ({again + 1})" if again else name)
+            self.scan.setCurrentIndex(chosen if names else -1)
+
+    def offer_regions(self, names: Sequence[str], chosen: int | None) -> None:
+        """Offer Shapes layers by name; None chooses all points."""
+        with _silent(self.region):
+            self.region.clear()
+            self.region.addItems([ALL_POINTS, *(f"inside '{name}'" for name in names)])
+            self.region.setCurrentIndex(0 if chosen is None else chosen + 1)
+
+    def chosen_region(self) -> int | None:
+        """Number of the chosen Shapes layer; None: all points."""
+        row = self.region.currentIndex()
+        return row - 1 if row > 0 else None
+
+    def show_points(self, in_scan: int | None) -> None:
+        """Say how many points of a scan the share is."""
+        if in_scan is None:
+            self.points.clear()
+        elif self.chosen_region() is None:
+            used = round(self.percent.value() / 100 * in_scan)
+            self.points.setText(f"{used} of {in_scan} points")
+        else:
+            self.points.setText(f"{self.percent.value()} % of the points inside")
+
+    def _fill(self) -> None:
+        keep_narrow(self.scan)
+        keep_narrow(self.device)
+        keep_narrow(self.region)
+        self.offer_devices([("cpu", "CPU")])
+        self.offer_regions([], None)
+        self.percent.setRange(1, 100)
+        self.passes.setRange(1, 20)
+
+    def _lay_out(self) -> None:
+        share = QWidget()
+        column = QVBoxLayout(share)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.percent)
+        column.addWidget(self.points)
+        rows = QFormLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setVerticalSpacing(4)
+        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        rows.addRow("Scan", self.scan)
+        rows.addRow("Network", self.network)
+        rows.addRow("Device", self.device)
+        rows.addRow("Points, %", share)
+        rows.addRow("Region", self.region)
+        rows.addRow("Passes", self.passes)
+        rows.addRow("Probe rounds", self.probe_rounds)
+        rows.addRow("Sweeps", self.sweeps)
+        rows.addRow("", self.keep_patches)
+
+    def _explain(self) -> None:
+        self.scan.setToolTip("The scans that are open in this viewer")
+        self.device.setToolTip("Where to compute; automatic takes the fastest there is")
+        self.percent.setToolTip("Share of the scan points to use, spread evenly")
+        self.region.setToolTip(
+            "Use only the points inside the polygon of a Shapes layer "
+            "(the selected shape, where there are several)"
+        )
+        self.passes.setToolTip(
+            "Network passes: from the second on, each pattern sees what its neighbours found"
+        )
+        self.probe_rounds.setToolTip(
+            "Rounds that refine a guessed probe; auto: as many as lower the misfit, 0: none"
+        )
+        self.sweeps.setToolTip(
+            "Physics sweeps after the network; auto: as many as the photons allow, "
+            "0: the network alone"
+        )
+        self.keep_patches.setToolTip(
+            "Add the patch of every point as stacks of amplitude and phase, up to 1 GB"
+        )
+
+    def _listen(self) -> None:
+        self.network.chosen.connect(self._tell)
+        for box in (self.scan, self.device, self.region):
+            box.currentIndexChanged.connect(self._tell)
+        for number in (self.percent, self.passes, self.probe_rounds, self.sweeps):
+            number.valueChanged.connect(self._tell)
+        self.keep_patches.toggled.connect(self._tell)
+
+    def _tell(self) -> None:
+        self._store.setValue(KEY, state_to_json(self.state()))
+        self.changed.emit()
+
+
+@contextmanager
+def _silent(box: QComboBox) -> Iterator[None]:
+    before = box.blockSignals(True)
+    try:
+        yield
+    finally:
+        box.blockSignals(before)
+
+
+def _auto_spin() -> QSpinBox:
+    spin = QSpinBox()
+    spin.setRange(AUTO, 1000)
+    spin.setSpecialValueText("auto")
+    return spin
+
+
+def _number(spin: QSpinBox) -> int | Literal["auto"]:
+    return "auto" if spin.value() == AUTO else spin.value()
+
+
+def _select(box: QComboBox, device: str) -> None:
+    """Choose a device; one of another session that is not here stays visible, and says so."""
+    if box.findData(device) < 0:
+        box.addItem(f"{device} (not found here)", device)
+    box.setCurrentIndex(box.findData(device))

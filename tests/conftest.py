@@ -1,0 +1,35 @@
+"""Fixtures that all tests share, and one thread for each of them.
+
+One thread makes sums, and so results, the same on every machine, and is fastest for the
+small arrays of tests. The variables are read when torch and numpy load their libraries,
+so they are set before any test module is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import pytest  # noqa: E402  (the variables come first)
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DATA_VARIABLE = "PTYCHONN_DATA"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout that these tests lie in."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of measured scans and published networks; the test is skipped without it."""
+    named = os.environ.get(DATA_VARIABLE)
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no measured data: {folder} is not a folder; set {DATA_VARIABLE} to one")
+    return folder

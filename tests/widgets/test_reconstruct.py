@@ -1,0 +1,358 @@
+"""The Reconstruct dock, by pressing its buttons on a small simulated scan."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QSettings, Qt
+from qtpy.QtWidgets import QDockWidget
+
+from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.network.probe_aware import ProbeAwareNet
+from napari_ptychonn.network.weights import save_network
+from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.simulation.settings import SimulationSettings
+from napari_ptychonn.simulation.simulate import simulate
+from napari_ptychonn.widgets.layers import add_scan, reconstructions_in
+from napari_ptychonn.widgets.reconstruct import ReconstructWidget
+from napari_ptychonn.widgets.reconstruct_state import (
+    FormState,
+    settings_from,
+    state_from_json,
+    state_to_json,
+)
+
+RUN_MS = 30_000
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path) -> None:
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "ini"))
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    return simulate(SimulationSettings(size=32, points=60, photons=1e5, seed=1)).scan
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A network with eight channels and random weights."""
+    architecture = {"channels": (8, 8, 8), "blocks": 1}
+    card = NetworkCard("tiny", "ptychonn-probe", architecture, needs_probe=True)
+    save_network(tmp_path / "tiny.safetensors", card, ProbeAwareNet(**architecture))
+    return tmp_path / "tiny.safetensors"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def dock(viewer, network: Path) -> ReconstructWidget:
+    """The dock of a viewer with no scan, set to the tiny network and no sweeps."""
+    widget = ReconstructWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.form.show_state(FormState(network=str(network), device="cpu", passes=2, sweeps=0))
+    return widget
+
+
+@pytest.fixture
+def shown() -> Iterator[list[str]]:
+    """Messages that napari showed."""
+    messages: list[str] = []
+
+    def note(notification) -> None:
+        messages.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield messages
+    notification_manager.notification_ready.disconnect(note)
+
+
+class EndlessPatterns:
+    """Patterns that take their time, so that a job can be stopped in the middle."""
+
+    def __init__(self, source, pause: float) -> None:
+        self._source, self._pause = source, pause
+        self.shape = source.shape
+
+    def read(self, indices):
+        time.sleep(self._pause)
+        return self._source.read(indices)
+
+
+def slow(scan: Scan, pause: float) -> Scan:
+    return replace(scan, patterns=EndlessPatterns(scan.patterns, pause))
+
+
+def press(qtbot, button) -> None:
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def kinds(viewer) -> set[str]:
+    return {layer.metadata["napari_ptychonn"]["kind"] for layer in viewer.layers}
+
+
+def test_reconstruct_adds_the_layers_and_says_its_numbers(viewer, dock, scan, qtbot, caplog):
+    add_scan(viewer, scan)
+    stages = []
+    dock.runner.progress.connect(lambda stage, *_: stages.append(stage))
+    with (
+        caplog.at_level(logging.INFO, "napari_ptychonn"),
+        qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS),
+    ):
+        press(qtbot, dock.run)
+        assert dock.status.text() == "Starting…"
+        assert not dock.run.isEnabled()
+    assert {"object amplitude", "object phase", "misfit", "amplitude patches"} <= kinds(viewer)
+    assert not any("running" in kind for kind in kinds(viewer))
+    (result,) = reconstructions_in(viewer)
+    assert result.report.passes == 2
+    assert "pass 2" in stages
+    for text in (dock.summary.text(), caplog.text):
+        assert "60 points in" in text
+        assert "patterns/s" in text
+        assert f"misfit {result.report.misfit:.4f}" in text
+    assert dock.run.isEnabled()
+    assert dock.bar.value() == dock.bar.maximum()
+
+
+def test_the_bundled_network_with_automatic_sweeps_reconstructs_too(viewer, dock, scan, qtbot):
+    add_scan(viewer, scan)
+    dock.form.show_state(FormState(device="cpu", passes=1, sweeps=2))
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    (result,) = reconstructions_in(viewer)
+    assert result.card.name == "ptychonn-probe"
+    assert result.report.sweeps == 2
+
+
+def test_the_object_grows_while_the_job_runs(viewer, dock, scan, qtbot):
+    add_scan(viewer, slow(scan, 0.02))
+    seen = set()
+    dock.runner.progress.connect(lambda *_: seen.update(kinds(viewer)))
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    assert "object amplitude (running)" in seen
+
+
+def test_cancel_is_answered_at_once_and_keeps_what_there_is(viewer, dock, scan, qtbot):
+    add_scan(viewer, slow(scan, 0.05))
+    dock.form.show_state(replace(dock.form.state(), sweeps=500))
+    with qtbot.waitSignal(dock.runner.snapshot, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    clicked = time.perf_counter()
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.cancel)
+        assert dock.status.text() == "Cancelling…"
+        assert not dock.cancel.isEnabled()
+    assert time.perf_counter() - clicked < 1.0
+    assert dock.run.isEnabled()
+    (result,) = reconstructions_in(viewer)
+    assert result.report.stopped
+    assert np.isfinite(result.object).any()
+
+
+def test_a_network_that_is_missing_is_one_message_and_the_dock_is_idle(
+    viewer, dock, scan, qtbot, shown
+):
+    add_scan(viewer, scan)
+    dock.form.show_state(replace(dock.form.state(), network="no-such-network"))
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    qtbot.waitUntil(lambda: bool(shown))
+    assert len(shown) == 1
+    assert "no-such-network" in shown[0]
+    assert "no-such-network" in dock.status.text()
+    assert dock.run.isEnabled()
+    assert not reconstructions_in(viewer)
+
+
+def test_an_unexpected_failure_is_shown_and_leaves_no_half_layers(viewer, dock, scan, qtbot, shown):
+    class Broken(EndlessPatterns):
+        calls = 0
+
+        def read(self, indices):
+            Broken.calls += 1
+            if Broken.calls > 6:
+                raise ZeroDivisionError("the disk is gone")
+            return self._source.read(indices)
+
+    add_scan(viewer, scan)
+    before = len(viewer.layers)
+    dock._scans = [replace(scan, patterns=Broken(scan.patterns, 0))]
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    qtbot.waitUntil(lambda: bool(shown))
+    assert shown == ["the disk is gone"]
+    assert len(viewer.layers) == before
+    assert dock.run.isEnabled()
+
+
+def test_without_a_scan_the_button_says_why_it_is_disabled(viewer, dock, scan):
+    assert not dock.run.isEnabled()
+    assert "Open a scan first" in dock.run.toolTip()
+    assert "Open a scan first" in dock.status.text()
+    add_scan(viewer, scan)
+    assert dock.run.isEnabled()
+    assert dock.status.text() == ""
+    viewer.layers.clear()
+    assert not dock.run.isEnabled()
+
+
+def test_the_chosen_scan_stays_chosen_while_layers_come_and_go(viewer, dock, scan):
+    add_scan(viewer, scan)
+    second = replace(scan)
+    layers = add_scan(viewer, second)
+    add_scan(viewer, replace(scan))
+    assert [dock.form.scan.itemText(row) for row in range(3)] == [
+        scan.name, f"{scan.name} (2)", f"{scan.name} (3)"
+    ]  # fmt: skip
+    dock.form.scan.setCurrentIndex(1)
+    for layer in list(viewer.layers[:2]):
+        viewer.layers.remove(layer)
+    assert dock.form.scan.count() == 2
+    assert dock._scan() is second
+    for layer in layers:
+        viewer.layers.remove(layer)
+    assert dock.form.scan.count() == 1
+
+
+def test_closing_the_dock_stops_the_job_and_waits_for_it(make_napari_viewer, network, scan, qtbot):
+    viewer = make_napari_viewer(show=True)
+    dock = ReconstructWidget(viewer)
+    frame = viewer.window.add_dock_widget(dock)
+    dock.form.show_state(FormState(network=str(network), device="cpu", sweeps=500))
+    add_scan(viewer, slow(scan, 0.05))
+    threads = threading.active_count()
+    with qtbot.waitSignal(dock.runner.snapshot, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    assert isinstance(frame, QDockWidget)
+    frame.close()
+    qtbot.waitUntil(lambda: not dock.runner.running, timeout=2_000)
+    assert threading.active_count() <= threads
+    assert kinds(viewer) == {"patterns", "positions"}
+    frame.show()
+    assert dock.run.isEnabled()
+
+
+def test_a_tab_in_front_of_the_dock_does_not_stop_the_job(
+    make_napari_viewer, network, scan, qtbot
+):
+    viewer = make_napari_viewer(show=True)
+    dock = ReconstructWidget(viewer)
+    frame = viewer.window.add_dock_widget(dock)
+    other = viewer.window.add_dock_widget(ReconstructWidget(viewer), name="other", tabify=True)
+    dock.form.show_state(FormState(network=str(network), device="cpu", sweeps=500))
+    add_scan(viewer, slow(scan, 0.02))
+    with qtbot.waitSignal(dock.runner.snapshot, timeout=RUN_MS):
+        frame.raise_()
+        qtbot.wait(50)
+        press(qtbot, dock.run)
+    other.raise_()
+    qtbot.wait(200)
+    assert dock.runner.running
+
+
+def test_closing_the_viewer_stops_the_job(make_napari_viewer, network, scan, qtbot):
+    viewer = make_napari_viewer(show=True)
+    dock = ReconstructWidget(viewer)
+    viewer.window.add_dock_widget(dock)
+    runner = dock.runner
+    dock.form.show_state(FormState(network=str(network), device="cpu", sweeps=500))
+    add_scan(viewer, slow(scan, 0.05))
+    with qtbot.waitSignal(runner.snapshot, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    viewer.close()
+    qtbot.waitUntil(lambda: not runner.running, timeout=2_000)
+    assert not any(thread.name.startswith("napari-ptychonn") for thread in threading.enumerate())
+
+
+def test_two_docks_of_one_viewer_do_not_run_on_one_device(
+    viewer, dock, network, scan, qtbot, shown
+):
+    second = ReconstructWidget(viewer)
+    viewer.window.add_dock_widget(second, name="second")
+    second.form.show_state(dock.form.state())
+    add_scan(viewer, slow(scan, 0.05))
+    press(qtbot, dock.run)
+    press(qtbot, second.run)
+    assert "still running on cpu" in second.status.text()
+    assert len(shown) == 1
+    assert not second.runner.running
+
+
+def test_the_fields_outlive_the_session_and_reset_brings_the_defaults(viewer, dock, qtbot):
+    state = FormState(
+        network=dock.form.state().network, device="cpu", percent=20, passes=5,
+        sweeps=7, probe_rounds=0, keep_patches=False,
+    )  # fmt: skip
+    dock.form.show_state(state)
+    again = ReconstructWidget(viewer)
+    viewer.window.add_dock_widget(again, name="again")
+    assert again.form.state() == state
+    press(qtbot, again.reset)
+    assert again.form.state() == FormState()
+
+
+def test_the_share_of_points_is_shown_as_a_number(viewer, dock, scan):
+    add_scan(viewer, scan)
+    dock.form.percent.setValue(20)
+    assert dock.form.points.text() == "12 of 60 points"
+
+
+def test_only_the_points_inside_the_drawn_region_are_used(viewer, dock, scan, qtbot):
+    add_scan(viewer, scan)
+    low, high = scan.positions.min(0) * 1e9 - 1, scan.positions.max(0) * 1e9 + 1
+    half = (low[0] + high[0]) / 2
+    corners = [[low[0], low[1]], [low[0], high[1]], [half, high[1]], [half, low[1]]]
+    viewer.add_shapes([corners], shape_type="polygon", name="upper half", units=("nm", "nm"))
+    dock.form.region.setCurrentIndex(1)
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    (result,) = reconstructions_in(viewer)
+    expected = np.flatnonzero(scan.positions[:, 0] * 1e9 < half)
+    np.testing.assert_array_equal(result.indices, expected)
+
+
+def test_the_dock_opens_within_a_second_and_torch_comes_later(viewer, qtbot):
+    started = time.perf_counter()
+    widget = ReconstructWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    assert time.perf_counter() - started < 1.0
+    assert [widget.form.device.itemData(row) for row in range(2)] == ["auto", "cpu"]
+    qtbot.waitUntil(lambda: "threads" in widget.form.device.itemText(1), timeout=RUN_MS)
+
+
+def test_the_dock_fits_a_small_screen(viewer, dock):
+    assert dock.minimumSizeHint().height() <= 700
+    assert dock.sizeHint().height() <= 700
+    assert dock.sizeHint().width() <= 400
+
+
+def test_form_and_settings_say_the_same():
+    state = FormState("net", "cuda:1", 25, 4, 0, 2, keep_patches=False)
+    assert settings_from(state) == ReconstructionSettings(
+        network="net", device="cuda:1", fraction=0.25, passes=4, sweeps=0,
+        probe_rounds=2, keep_patches=False,
+    )  # fmt: skip
+
+
+def test_a_form_that_was_kept_comes_back_and_nonsense_becomes_the_default():
+    state = FormState("net", "cpu", 25, 4, 0, "auto", keep_patches=False)
+    assert state_from_json(state_to_json(state)) == state
+    assert state_from_json("{") == state_from_json("[1]") == FormState()
+    spoiled = '{"percent": 900, "passes": "many", "sweeps": true, "device": "cpu", "gone": 1}'
+    assert state_from_json(spoiled) == FormState(device="cpu")
