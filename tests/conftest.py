@@ -13,10 +13,15 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import pytest  # noqa: E402  (the variables come first)
+import hypothesis  # noqa: E402  (the variables come first)
+import pytest  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "PTYCHONN_DATA"
+
+# How long one example takes says how busy the machine is; a test that hangs meets its timeout.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")

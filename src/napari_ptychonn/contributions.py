@@ -165,7 +165,7 @@ def _read(path: Paths) -> list[LayerDataTuple]:
     except PtychonnError as error:
         # Raised, it would come with a traceback; the sentence says it all.
         show_error(str(error))
-        return cast("list[LayerDataTuple]", _NO_LAYERS)
+        return _NO_LAYERS
 
 
 def _layers_of(path: str) -> list[LayerDataTuple]:

@@ -220,9 +220,7 @@ def test_our_errors_are_shown_as_a_sentence_and_others_with_a_traceback(qapp) ->
     assert "boom" in other.as_text()
 
 
-@given(
-    pace=st.floats(0.1, 10), total=st.floats(50, 500), step=st.floats(0.05, 0.5)
-)
+@given(pace=st.floats(0.1, 10), total=st.floats(50, 500), step=st.floats(0.05, 0.5))
 def test_at_a_steady_pace_the_time_left_is_right(pace, total, step) -> None:
     clock, done, seconds = TimeLeft(), 0.0, None
     now = 100.0

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtWidgets import QDockWidget
@@ -54,15 +55,21 @@ def network(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer()
+def viewer() -> ViewerModel:
+    """A viewer without a window; whatever does not concern the window is faster so."""
+    return ViewerModel()
+
+
+def make_dock(viewer, qtbot) -> ReconstructWidget:
+    widget = ReconstructWidget(viewer)
+    qtbot.addWidget(widget)
+    return widget
 
 
 @pytest.fixture
-def dock(viewer, network: Path) -> ReconstructWidget:
+def dock(viewer, network: Path, qtbot) -> ReconstructWidget:
     """The dock of a viewer with no scan, set to the tiny network and no sweeps."""
-    widget = ReconstructWidget(viewer)
-    viewer.window.add_dock_widget(widget)
+    widget = make_dock(viewer, qtbot)
     widget.form.show_state(FormState(network=str(network), device="cpu", passes=2, sweeps=0))
     return widget
 
@@ -105,13 +112,19 @@ def kinds(viewer) -> set[str]:
     return {layer.metadata["napari_ptychonn"]["kind"] for layer in viewer.layers}
 
 
-def test_reconstruct_adds_the_layers_and_says_its_numbers(viewer, dock, scan, qtbot, caplog):
+def test_reconstruct_adds_the_layers_and_says_its_numbers(
+    make_napari_viewer, network, scan, qtbot, caplog
+):
+    viewer = make_napari_viewer()
+    dock = ReconstructWidget(viewer)
+    viewer.window.add_dock_widget(dock)
+    dock.form.show_state(FormState(network=str(network), device="cpu", passes=2, sweeps=0))
     add_scan(viewer, scan)
     stages = []
     dock.runner.progress.connect(lambda stage, *_: stages.append(stage))
     with (
         caplog.at_level(logging.INFO, "napari_ptychonn"),
-        qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS),
+        qtbot.waitSignal(dock.ended, timeout=RUN_MS),
     ):
         press(qtbot, dock.run)
         assert dock.status.text() == "Starting…"
@@ -120,7 +133,7 @@ def test_reconstruct_adds_the_layers_and_says_its_numbers(viewer, dock, scan, qt
     assert not any("running" in kind for kind in kinds(viewer))
     (result,) = reconstructions_in(viewer)
     assert result.report.passes == 2
-    assert "pass 2" in stages
+    assert stages[-1] == "misfit"
     for text in (dock.summary.text(), caplog.text):
         assert "60 points in" in text
         assert "patterns/s" in text
@@ -132,7 +145,7 @@ def test_reconstruct_adds_the_layers_and_says_its_numbers(viewer, dock, scan, qt
 def test_the_bundled_network_with_automatic_sweeps_reconstructs_too(viewer, dock, scan, qtbot):
     add_scan(viewer, scan)
     dock.form.show_state(FormState(device="cpu", passes=1, sweeps=2))
-    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.run)
     (result,) = reconstructions_in(viewer)
     assert result.card.name == "ptychonn-probe"
@@ -143,7 +156,7 @@ def test_the_object_grows_while_the_job_runs(viewer, dock, scan, qtbot):
     add_scan(viewer, slow(scan, 0.02))
     seen = set()
     dock.runner.progress.connect(lambda *_: seen.update(kinds(viewer)))
-    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.run)
     assert "object amplitude (running)" in seen
 
@@ -154,12 +167,13 @@ def test_cancel_is_answered_at_once_and_keeps_what_there_is(viewer, dock, scan, 
     with qtbot.waitSignal(dock.runner.snapshot, timeout=RUN_MS):
         press(qtbot, dock.run)
     clicked = time.perf_counter()
-    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.cancel)
         assert dock.status.text() == "Cancelling…"
         assert not dock.cancel.isEnabled()
-    assert time.perf_counter() - clicked < 1.0
-    assert dock.run.isEnabled()
+        qtbot.waitUntil(dock.run.isEnabled, timeout=RUN_MS)
+        answered = time.perf_counter() - clicked
+    assert answered < 1.0
     (result,) = reconstructions_in(viewer)
     assert result.report.stopped
     assert np.isfinite(result.object).any()
@@ -170,7 +184,7 @@ def test_a_network_that_is_missing_is_one_message_and_the_dock_is_idle(
 ):
     add_scan(viewer, scan)
     dock.form.show_state(replace(dock.form.state(), network="no-such-network"))
-    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.run)
     qtbot.waitUntil(lambda: bool(shown))
     assert len(shown) == 1
@@ -186,14 +200,14 @@ def test_an_unexpected_failure_is_shown_and_leaves_no_half_layers(viewer, dock, 
 
         def read(self, indices):
             Broken.calls += 1
-            if Broken.calls > 6:
+            if Broken.calls > 2:
                 raise ZeroDivisionError("the disk is gone")
             return self._source.read(indices)
 
     add_scan(viewer, scan)
     before = len(viewer.layers)
     dock._scans = [replace(scan, patterns=Broken(scan.patterns, 0))]
-    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.run)
     qtbot.waitUntil(lambda: bool(shown))
     assert shown == ["the disk is gone"]
@@ -248,9 +262,7 @@ def test_closing_the_dock_stops_the_job_and_waits_for_it(make_napari_viewer, net
     assert dock.run.isEnabled()
 
 
-def test_a_tab_in_front_of_the_dock_does_not_stop_the_job(
-    make_napari_viewer, network, scan, qtbot
-):
+def test_a_tab_in_front_of_the_dock_does_not_stop_the_job(make_napari_viewer, network, scan, qtbot):
     viewer = make_napari_viewer(show=True)
     dock = ReconstructWidget(viewer)
     frame = viewer.window.add_dock_widget(dock)
@@ -283,8 +295,7 @@ def test_closing_the_viewer_stops_the_job(make_napari_viewer, network, scan, qtb
 def test_two_docks_of_one_viewer_do_not_run_on_one_device(
     viewer, dock, network, scan, qtbot, shown
 ):
-    second = ReconstructWidget(viewer)
-    viewer.window.add_dock_widget(second, name="second")
+    second = make_dock(viewer, qtbot)
     second.form.show_state(dock.form.state())
     add_scan(viewer, slow(scan, 0.05))
     press(qtbot, dock.run)
@@ -300,8 +311,7 @@ def test_the_fields_outlive_the_session_and_reset_brings_the_defaults(viewer, do
         sweeps=7, probe_rounds=0, keep_patches=False,
     )  # fmt: skip
     dock.form.show_state(state)
-    again = ReconstructWidget(viewer)
-    viewer.window.add_dock_widget(again, name="again")
+    again = make_dock(viewer, qtbot)
     assert again.form.state() == state
     press(qtbot, again.reset)
     assert again.form.state() == FormState()
@@ -320,7 +330,7 @@ def test_only_the_points_inside_the_drawn_region_are_used(viewer, dock, scan, qt
     corners = [[low[0], low[1]], [low[0], high[1]], [half, high[1]], [half, low[1]]]
     viewer.add_shapes([corners], shape_type="polygon", name="upper half", units=("nm", "nm"))
     dock.form.region.setCurrentIndex(1)
-    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.run)
     (result,) = reconstructions_in(viewer)
     expected = np.flatnonzero(scan.positions[:, 0] * 1e9 < half)
@@ -329,8 +339,7 @@ def test_only_the_points_inside_the_drawn_region_are_used(viewer, dock, scan, qt
 
 def test_the_dock_opens_within_a_second_and_torch_comes_later(viewer, qtbot):
     started = time.perf_counter()
-    widget = ReconstructWidget(viewer)
-    viewer.window.add_dock_widget(widget)
+    widget = make_dock(viewer, qtbot)
     assert time.perf_counter() - started < 1.0
     assert [widget.form.device.itemData(row) for row in range(2)] == ["auto", "cpu"]
     qtbot.waitUntil(lambda: "threads" in widget.form.device.itemText(1), timeout=RUN_MS)

@@ -121,7 +121,7 @@ def simulate(
         # What was not given has the settings' own default.
         settings = SimulationSettings(**{k: v for k, v in given.items() if v is not None})
     require_writable(output, "CXI file")
-    with progress_bar(quiet=quiet) as bar:
+    with usage.usage_errors(), progress_bar(quiet=quiet) as bar:
         task = bar.add_task("simulating", total=settings.points)
         simulate_to_cxi(
             output,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from napari_ptychonn.errors import PtychonnError
+from napari_ptychonn.errors import ScanError, SettingsError
 
 if TYPE_CHECKING:
     from napari_ptychonn.scan.options import ScanOptions
@@ -110,7 +110,7 @@ def usage_errors() -> Iterator[None]:
     """Make what an option is refused for a usage error: exit code 2, not 1."""
     try:
         yield
-    except PtychonnError as error:
+    except (ScanError, SettingsError) as error:
         raise typer.BadParameter(str(error)) from None
 
 

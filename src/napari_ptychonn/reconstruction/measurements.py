@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -79,14 +78,13 @@ class Measurements:
         return torch.from_numpy(np.ascontiguousarray(shifted)) * self.mask.cpu()
 
 
-@dataclass(frozen=True, slots=True)
 class HeldOut:
     """Two independent measurements made of one by binomial thinning.
 
     A Poisson count of mean λ split by a binomial draw gives two independent Poisson
     counts of means (1 − s)λ and sλ: one to fit, one to test on.
 
-    Attributes
+    Parameters
     ----------
     measurements : Measurements
         What is split.
@@ -96,17 +94,31 @@ class HeldOut:
         Seed of the draw; a point's draw does not depend on the batch it is in.
     """
 
-    measurements: Measurements
-    share: float
-    seed: int
+    def __init__(self, measurements: Measurements, share: float, seed: int) -> None:
+        self.measurements = measurements
+        self.share = share
+        self._seed = seed
+        fits = 4 * int(np.prod(measurements.shape)) <= _CACHE_BYTES // 2
+        self._fitted = torch.empty(measurements.shape) if fits else None
+        self._drawn = np.zeros(measurements.shape[0], bool)
 
     def split(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Counts (B, H, W) to fit and counts held out, on the device."""
         counts = self.measurements.counts(points)
-        kept = torch.empty_like(counts)
-        for row, point in enumerate(points.tolist()):
-            rng = np.random.default_rng((self.seed, point))
-            draw = rng.binomial(counts[row].numpy().astype(np.int64), 1 - self.share)
-            kept[row] = torch.from_numpy(draw.astype(np.float32))
+        if self._fitted is None:
+            fitted = self._draw(points, counts)
+        else:
+            new = torch.from_numpy(~self._drawn[points.numpy()])
+            self._fitted[points[new]] = self._draw(points[new], counts[new])
+            self._drawn[points.numpy()] = True
+            fitted = self._fitted[points]
         device = self.measurements.device
-        return kept.to(device), (counts - kept).to(device)
+        return fitted.to(device), (counts - fitted).to(device)
+
+    def _draw(self, points: Tensor, counts: Tensor) -> Tensor:
+        fitted = torch.empty_like(counts)
+        for row, point in enumerate(points.tolist()):
+            rng = np.random.default_rng((self._seed, point))
+            whole = counts[row].numpy().astype(np.int64)
+            fitted[row] = torch.from_numpy(rng.binomial(whole, 1 - self.share).astype(np.float32))
+        return fitted

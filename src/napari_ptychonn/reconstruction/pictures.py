@@ -23,9 +23,11 @@ __all__ = ["Channel", "channel_values", "cyclic_colormap", "save_png", "save_tif
 Channel = Literal["amplitude", "phase"]
 
 _SMALLEST_SIDE = 512
-_UNMEASURED = 225
+_UNMEASURED = 190
+_WELL_LIT = 0.1
 _PAPER, _INK = (255, 255, 255), (30, 30, 30)
-_LENGTH_NAMES = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"), (1e-12, "pm"))
+# The font that Pillow brings has no µ.
+_LENGTH_NAMES = ((1e-3, "mm"), (1e-6, "um"), (1e-9, "nm"), (1e-12, "pm"))
 
 
 def channel_values(reconstruction: Reconstruction, channel: Channel) -> NDArray[np.float32]:
@@ -37,8 +39,9 @@ def channel_values(reconstruction: Reconstruction, channel: Channel) -> NDArray[
 def save_png(reconstruction: Reconstruction, path: str | Path, channel: Channel) -> None:
     """Write one channel as a PNG with scale bar and colour bar.
 
-    Amplitude is grey between its 0.5th and 99.5th percentile, phase goes once around a cyclic
-    colormap; what was not measured is light grey.
+    Amplitude is grey, from the 0.5th to the 99.5th percentile of the well-lit part. Phase goes
+    once around a cyclic colormap; no measurement fixes the global phase, so it is turned until
+    the illuminated mean is 0. What was not measured is grey.
 
     Parameters
     ----------
@@ -54,12 +57,13 @@ def save_png(reconstruction: Reconstruction, path: str | Path, channel: Channel)
     OutputError
         The file cannot be written.
     """
-    values = channel_values(reconstruction, channel)
     if channel == "amplitude":
-        shades = np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
-        painted = _Painted(values, _limits(values), shades, ("", ""))
+        values = channel_values(reconstruction, channel)
+        limits = _limits(values[_well_lit(reconstruction.coverage)])
+        painted = _Painted(values, limits, np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1))
     else:
-        painted = _Painted(values, (-math.pi, math.pi), cyclic_colormap(), ("−π", "π"))
+        values = np.angle(_turned(reconstruction)).astype(np.float32)
+        painted = _Painted(values, (-math.pi, math.pi), cyclic_colormap(), " rad")
     page = _page(painted, channel, reconstruction.pixel[1], reconstruction.unit)
     with appearing(path, "picture") as partial:
         page.save(partial, format="PNG")
@@ -100,9 +104,10 @@ def cyclic_colormap() -> NDArray[np.uint8]:
     grey too. Made in the Oklab space (Ottosson 2020), where equal steps look equal.
     """
     phase = np.linspace(-np.pi, np.pi, 256)
-    lightness = 0.56 + 0.36 * np.cos(phase)
-    red_green = 0.10 * np.sin(phase)
-    yellow_blue = 0.02 * np.cos(phase) + 0.10 * np.sin(phase)
+    # As colourful as sRGB allows: more would be clipped, and make steps.
+    lightness = 0.60 + 0.33 * np.cos(phase)
+    red_green = 0.06 * np.sin(phase)
+    yellow_blue = 0.01 * np.cos(phase) + 0.09 * np.sin(phase)
     to_roots = np.array(
         [
             [1, 0.3963377774, 0.2158037573],
@@ -142,7 +147,7 @@ def scale_bar(span: float, unit: LengthUnit) -> tuple[float, str]:
     length = max(step * power for step in (1, 2, 5) if step * power <= span / 4)
     if unit == "px":
         return length, f"{length:g} px"
-    # The hair below one keeps 1e-6 m, which is rarely exact, at 1 µm.
+    # The hair below one keeps 1e-6 m, which is rarely exact, at 1 um.
     factor, name = next(
         (item for item in _LENGTH_NAMES if length >= 0.999999 * item[0]), _LENGTH_NAMES[-1]
     )
@@ -151,12 +156,12 @@ def scale_bar(span: float, unit: LengthUnit) -> tuple[float, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Painted:
-    """Values (H, W), the limits of their colours (256, 3), and names for the limits."""
+    """Values (H, W), the limits of their colours (256, 3), and the unit of the limits."""
 
     values: NDArray[np.float32]
     limits: tuple[float, float]
     colours: NDArray[np.uint8]
-    names: tuple[str, str]
+    unit: str = ""
 
     def image(self, zoom: int) -> Image.Image:
         low, high = self.limits
@@ -171,7 +176,18 @@ class _Painted:
         return Image.fromarray(self.colours[rows][:, None].repeat(width, 1))
 
     def label(self, end: int) -> str:
-        return self.names[end] or f"{self.limits[end]:.3g}"
+        return f"{self.limits[end]:.3g}{self.unit}"
+
+
+def _well_lit(coverage: NDArray[np.float32]) -> NDArray[np.bool_]:
+    # The rim of a scan is thin and its values wild; they shall not take the contrast.
+    return coverage >= _WELL_LIT * np.percentile(coverage, 99)
+
+
+def _turned(reconstruction: Reconstruction) -> NDArray[np.complex64]:
+    found = reconstruction.object
+    mean = np.nansum(reconstruction.coverage * found)
+    return found if mean == 0 else (found * np.conj(mean) / abs(mean)).astype(np.complex64)
 
 
 def _limits(values: NDArray[np.float32]) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.optics.propagation import shift_probe
+from napari_ptychonn.optics.slope import slope_ramp
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.events import Message
 from napari_ptychonn.reconstruction.frame import Frame
@@ -96,6 +97,7 @@ def predict(
             patches = network.patches(
                 amplitude, light, known, measurements.mask, autocast=autocast
             )
+            patches = patches * slope_ramp(patches, light, amplitude, measurements.mask)
         except torch.OutOfMemoryError:
             if size == 1:
                 raise

@@ -20,7 +20,7 @@ from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements, batches
 from napari_ptychonn.reconstruction.predict import Prediction, point_probes, predict
 from napari_ptychonn.reconstruction.settings import Auto
-from napari_ptychonn.reconstruction.stitch import FirstPass, Stitch
+from napari_ptychonn.reconstruction.stitch import Pass, Stitch
 
 __all__ = ["choose_probe", "object_of_pass", "refine_probe"]
 
@@ -95,7 +95,7 @@ def object_of_pass(
     should_stop: ShouldStop,
 ) -> Iterator[Message | Stitch]:
     """One pass from the flat object; its stitch comes last (not at all when stopped)."""
-    first = FirstPass(frame, measurements.device)
+    first = Pass(frame, measurements.device)
     for event in predict(network, measurements, frame, probe, None, batch_size=batch_size):
         if isinstance(event, Prediction):
             first.add(event.patches, event.weight, event.points)
@@ -157,7 +157,7 @@ def _misfit(
 ) -> float:
     """R-factor of the stitch of one more pass."""
     stitch = Stitch(frame.shape, measurements.device)
-    first = FirstPass(frame, measurements.device)
+    first = Pass(frame, measurements.device)
     for event in predict(network, measurements, frame, probe, None, batch_size=batch_size):
         if isinstance(event, Prediction):
             first.add(event.patches, event.weight, event.points)

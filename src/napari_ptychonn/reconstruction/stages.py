@@ -24,7 +24,7 @@ from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
 from napari_ptychonn.reconstruction.probe_rounds import choose_probe, refine_probe
 from napari_ptychonn.reconstruction.quality import PointMisfit, misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
-from napari_ptychonn.reconstruction.stitch import FirstPass, Stitch
+from napari_ptychonn.reconstruction.stitch import Pass, Stitch
 from napari_ptychonn.reconstruction.sweeps import SweepState, sweep_object
 
 __all__ = ["Stages"]
@@ -202,7 +202,7 @@ class Stages:
         self, predictions: Iterator[Prediction | Message], stage: str
     ) -> Iterator[JobEvent]:
         frame = self._job.frame
-        first = FirstPass(frame, self._job.device)
+        pass_ = Pass(frame, self._job.device)
         keep = self._room_for_patches()
         started = time.perf_counter()
         self._next_picture = 0.0
@@ -210,38 +210,41 @@ class Stages:
             if isinstance(event, Message):
                 yield event
                 continue
-            first.add(event.patches, event.weight, event.points)
+            pass_.add(event.patches, event.weight, event.points)
             self._keep(event, keep)
             stopping = self._should_stop()
             spent = time.perf_counter() - started
             if stopping or spent >= self._next_picture:
-                self._take(first.stitch())
+                self._take(pass_.stitch())
                 # Pictures come at growing intervals: a tenth of the time, whatever the size.
                 self._next_picture = max(0.5, 1.5 * (time.perf_counter() - started))
                 yield self._snapshot(stage)
             yield self._progress(stage, len(event.points) / frame.n_points)
             if stopping:
                 return
-        self._take(first.stitch())
+        self._take(pass_.stitch())
         if keep is not None:
-            keep *= first.phases().conj()[:, None, None]
+            keep *= pass_.phases().conj()[:, None, None]
         self._passes = 1
         yield self._snapshot(stage)
 
     def _later_pass(self, number: int) -> Iterator[JobEvent]:
         frame, stage = self._job.frame, f"pass {number}"
-        stitch = Stitch(frame.shape, self._job.device)
+        # The patches' slopes are better than the estimate's, so their phases are free again.
+        pass_ = Pass(frame, self._job.device)
         keep = self._room_for_patches()
         for event in self._predictions(self._object):
             if isinstance(event, Message):
                 yield event
                 continue
-            stitch.add(event.patches, event.weight, frame.indices(event.points))
+            pass_.add(event.patches, event.weight, event.points)
             self._keep(event, keep)
             yield self._progress(stage, len(event.points) / frame.n_points)
             if self._should_stop():
                 return
-        self._take(stitch)
+        self._take(pass_.stitch())
+        if keep is not None:
+            keep *= pass_.phases().conj()[:, None, None]
         self._passes = number
         yield self._snapshot(stage)
 

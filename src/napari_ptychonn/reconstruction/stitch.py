@@ -13,7 +13,7 @@ from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.points import spatial_order
 from napari_ptychonn.reconstruction.synchronise import cell_rows, cell_size, synchronise
 
-__all__ = ["FirstPass", "Stitch", "fill_unlit"]
+__all__ = ["Pass", "Stitch", "fill_unlit"]
 
 _HELD_BYTES = 256 * 2**20
 _UNLIT = 1e-3
@@ -71,7 +71,7 @@ def fill_unlit(values: Tensor, lit: Tensor, otherwise: Tensor | complex) -> Tens
     return torch.where(lit, values, filler)
 
 
-class FirstPass:
+class Pass:
     """Stitches patches of unknown global phase as they come in.
 
     Patches are held until 256 MB are full; then their phases are settled, they go into

@@ -27,7 +27,8 @@ from napari_ptychonn.reconstruction.settings import Auto
 __all__ = ["SweepState", "sweep_object"]
 
 _MOST_SWEEPS = 60
-_PATIENCE = 4
+_PATIENCE = 5
+_WORTH_A_WAIT = 0.005
 _HELD_SHARE = 0.1
 _JUDGED_POINTS = 300
 _BATCH = 32
@@ -91,7 +92,8 @@ def sweep_object(
     # The part that is fitted is dimmer, and so is its probe.
     dim = float(np.sqrt(1 - _HELD_SHARE))
     judge = _Judge(held, frame)
-    best, lowest, since = state, judge.deviance(state), 0
+    best, lowest = state, judge.deviance(state)
+    mark, since = lowest, 0
     yield Metrics("held-out photons", {"deviance": lowest, "sweeps": 0})
     state = SweepState(state.object, state.probe * dim, 0)
     while state.sweeps < _MOST_SWEEPS and since < _PATIENCE:
@@ -102,11 +104,11 @@ def sweep_object(
         score = judge.deviance(bright)
         yield Metrics(f"sweep {state.sweeps}", {"misfit": value, "deviance": score})
         yield bright
-        since += 1
         if score < lowest:
-            # Gains under a thousandth are not worth waiting for.
-            since = 0 if score < lowest * (1 - 1e-3) else since
             best, lowest = bright, score
+        since += 1
+        if score < mark * (1 - _WORTH_A_WAIT):
+            mark, since = score, 0
     yield best
 
 

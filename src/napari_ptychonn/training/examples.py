@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_ptychonn.optics.propagation import diffract
@@ -178,25 +177,33 @@ def half_known(batch: FieldBatch, rng: np.random.Generator) -> Tensor:
     span = batch.canvas[1]
     canvas = torch.ones(batch.canvas, dtype=torch.complex64)
     canvas.view(-1)[batch.indices.reshape(-1)] = batch.truth.reshape(-1)
-    fields = canvas.view(batch.fields, span, span).numpy()
-    spoiled = np.empty_like(fields)
-    for number, field in enumerate(fields):
-        known = field
-        if rng.random() < 0.7:
-            known = gaussian_filter(known, np.exp(rng.uniform(np.log(0.5), np.log(8))), axes=(0, 1))
-        if rng.random() < 0.7:
-            error = gaussian_filter(rng.normal(size=field.shape), rng.uniform(4, 24), mode="wrap")
-            error *= np.exp(rng.uniform(np.log(0.05), np.log(1.2))) / error.std()
-            known = known * np.exp(1j * error)
-        if rng.random() < 0.5:
-            grain = rng.normal(size=(2, *field.shape))
-            grain = gaussian_filter(grain, rng.uniform(0.3, 1.5), axes=(1, 2))
-            known = known + (grain[0] + 1j * grain[1]) * np.exp(rng.uniform(np.log(0.01), np.log(0.3)))
-        if rng.random() < 0.3:
-            known = 1 + (known - 1) * rng.uniform(0.2, 0.9)
-        spoiled[number] = known
-    stacked = torch.from_numpy(spoiled).view(batch.canvas)
-    return cut_windows(stacked, batch.indices)
+    known = canvas.view(batch.fields, span, span)
+    often = np.asarray((0.7, 0.7, 0.5, 0.3))[:, None, None, None]
+    chance = torch.from_numpy(rng.random((4, batch.fields, 1, 1)) < often)
+    size = torch.from_numpy(rng.random((4, batch.fields, 1, 1)).astype(np.float32))
+    blur = _low_pass(span, 0.5 * 16 ** size[0])
+    known = torch.where(chance[0], torch.fft.ifft2(torch.fft.fft2(known) * blur), known)
+    error = _noise(known.shape, _low_pass(span, 4 + 20 * size[3]), rng).real
+    error = error * (0.05 * 24 ** size[1])
+    known = torch.where(chance[1], known * torch.polar(torch.ones_like(error), error), known)
+    grain = _noise(known.shape, _low_pass(span, 0.3 + 1.2 * size[3]), rng)
+    known = torch.where(chance[2], known + grain * (0.01 * 30 ** size[2]), known)
+    known = torch.where(chance[3], 1 + (known - 1) * (0.2 + 0.7 * size[0]), known)
+    return cut_windows(known.reshape(batch.canvas), batch.indices)
+
+
+def _low_pass(span: int, sigma: Tensor) -> Tensor:
+    """Transfer (F, span, span) of Gaussian blurs of `sigma` (F, 1, 1) pixels."""
+    frequency = torch.fft.fftfreq(span)
+    squared = frequency[:, None] ** 2 + frequency[None, :] ** 2
+    return torch.exp(-2 * torch.pi**2 * sigma**2 * squared)
+
+
+def _noise(shape: torch.Size, transfer: Tensor, rng: np.random.Generator) -> Tensor:
+    """Complex noise of unit variance in each part, filtered by `transfer`."""
+    white = rng.standard_normal((*shape, 2), dtype=np.float32)
+    filtered = torch.fft.ifft2(torch.view_as_complex(torch.from_numpy(white)) * transfer)
+    return filtered / filtered.real.std((-2, -1), keepdim=True)
 
 
 def _per_point(fields: NDArray[np.complex64], points: int) -> Tensor:

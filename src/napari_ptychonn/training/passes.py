@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
+from napari_ptychonn.optics.slope import slope_ramp
 from napari_ptychonn.optics.windows import add_windows, cut_windows
 from napari_ptychonn.training.examples import FieldBatch
 
@@ -34,6 +35,8 @@ def run_passes(
         predicted = network.patches(
             batch.amplitude, batch.probe, estimate, batch.mask, autocast=autocast
         )
+        # The slope is fitted in use too; the network need not learn what the data tell.
+        predicted = predicted * slope_ramp(predicted, batch.probe, batch.amplitude, batch.mask)
         predictions.append(predicted)
         with torch.no_grad():
             estimate = stitch_fields(predicted.detach(), batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
@@ -72,7 +72,10 @@ class LiveObject:
 
     def _add(self, snapshot: Snapshot) -> tuple[Image, Image]:
         blank = np.full(snapshot.object.shape, np.nan, np.float32)
-        styles = {"amplitude": AMPLITUDE_STYLE | {"contrast_limits": (0, 1)}, "phase": PHASE_STYLE}
+        styles: dict[str, dict[str, Any]] = {
+            "amplitude": AMPLITUDE_STYLE | {"contrast_limits": (0, 1)},
+            "phase": PHASE_STYLE,
+        }
         amplitude, phase = (
             Image(
                 blank,

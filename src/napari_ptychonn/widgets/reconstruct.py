@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -52,7 +52,14 @@ class ReconstructWidget(QWidget):
     ----------
     napari_viewer : ViewerModel
         The viewer whose scans are offered and that gets the results.
+
+    Attributes
+    ----------
+    ended : Signal(object)
+        A job has :class:`Ended`, and its layers are in the viewer.
     """
+
+    ended = Signal(object)
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
@@ -60,6 +67,8 @@ class ReconstructWidget(QWidget):
         self._scans: list[Scan] = []
         self._drawings: list[Shapes] = []
         self._live: LiveObject | None = None
+        self._later: list[tuple[Ended, LiveObject | None]] = []
+        self._soon = QTimer(self)
         self.form = ReconstructForm()
         self.run = QPushButton("Reconstruct")
         self.cancel = QPushButton("Cancel")
@@ -109,6 +118,8 @@ class ReconstructWidget(QWidget):
         self.runner.snapshot.connect(self._show_snapshot)
         self.runner.message.connect(self.summary.setText)
         self.runner.finished.connect(self._finish)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._show_results)
         self._finder.finished.connect(self._offer)
         events, follow, finder = self._viewer.layers.events, self._follow_layers, self._finder
         for event in (events.inserted, events.removed, events.renamed):
@@ -200,37 +211,46 @@ class ReconstructWidget(QWidget):
             self._live.update(snapshot)
 
     def _finish(self, ended: Ended) -> None:
-        self._go_idle()
-        if ended.outcome is Outcome.FAILED:
-            error = ended.error
-            self.status.setText(
-                str(error) if isinstance(error, PtychonnError) else f"Failed: {error!r}"
-            )
-            return
-        result: Reconstruction = ended.result
-        self.bar.setValue(BAR_STEPS if ended.outcome is Outcome.DONE else self.bar.value())
+        live, self._live = self._live, None
+        done = ended.outcome is Outcome.DONE
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setValue(BAR_STEPS if done else 0)
+        if ended.error is not None:
+            known = isinstance(ended.error, PtychonnError)
+            self.status.setText(str(ended.error) if known else f"Failed: {ended.error!r}")
+        else:
+            self.status.setText("Done." if done else "Cancelled; what there was is kept.")
+        self._show_readiness()
+        # Building layers takes napari a second: the dock is idle, and says so, before.
+        self._later.append((ended, live))
+        self._soon.start()
+
+    def _show_results(self) -> None:
+        while self._later:
+            ended, live = self._later.pop(0)
+            if live is not None:
+                live.remove()
+            if ended.error is None:
+                self._show_result(ended.result)
+            self.ended.emit(ended)
+
+    def _show_result(self, result: Reconstruction) -> None:
         if not np.isfinite(result.object).any():
             self.status.setText("Cancelled before there was a first picture.")
             return
         add_reconstruction(self._viewer, result)
-        self.status.setText(
-            "Done." if ended.outcome is Outcome.DONE else "Cancelled; what there was is kept."
-        )
         said = _summary(result.report, len(result.indices))
         self.summary.setText("\n".join([said, *result.report.messages]))
         LOGGER.info("%s, %s: %s", result.name, result.settings.network, said)
 
     def _was_hidden(self) -> None:
         if self._live is not None:
-            self._go_idle()
-            self.status.setText("Stopped, since the dock was closed.")
-
-    def _go_idle(self) -> None:
-        if self._live is not None:
             self._live.remove()
             self._live = None
-        self.bar.setRange(0, BAR_STEPS)
-        self._show_readiness()
+            self.bar.setRange(0, BAR_STEPS)
+            self.bar.setValue(0)
+            self.status.setText("Stopped, since the dock was closed.")
+            self._show_readiness()
 
     def _offer(self, ended: Ended) -> None:
         if ended.outcome is Outcome.DONE:

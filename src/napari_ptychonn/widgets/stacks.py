@@ -123,14 +123,15 @@ def _three_indices(key: Any) -> tuple[Any, Any, Any]:
     IndexError
         Too many indices, or lists of indices inside the frames.
     """
-    given = key if isinstance(key, tuple) else (key,)
+    given: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
+    every: tuple[Any, ...] = (slice(None),)
     places = [place for place, part in enumerate(given) if part is Ellipsis]
     if places:
         head, tail = given[: places[0]], given[places[0] + 1 :]
-        given = (*head, *(slice(None),) * (3 - len(head) - len(tail)), *tail)
+        given = (*head, *every * (3 - len(head) - len(tail)), *tail)
     if len(given) > 3:
         raise IndexError(f"a stack has 3 axes, {len(given)} were indexed")
-    first, second, third = (*given, *(slice(None),) * (3 - len(given)))
+    first, second, third = (*given, *every * (3 - len(given)))
     for part in (second, third):
         if not isinstance(part, slice | int | np.integer):
             raise IndexError(f"inside a frame only integers and slices are known, not {part!r}")

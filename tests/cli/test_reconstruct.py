@@ -1,0 +1,181 @@
+"""``reconstruct``: the result, the summary, refusals in one line, and being stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_ptychonn.reconstruction import job
+from napari_ptychonn.reconstruction.events import Snapshot
+from napari_ptychonn.reconstruction.product import load
+
+QUICK = ("--sweeps", 0, "--passes", 1, "--device", "cpu")
+Shell = Callable[..., Any]
+
+
+def test_a_scan_becomes_a_result_file_and_a_summary(
+    shell: Shell, scan_file: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "new" / "result.h5"
+    ran = shell("reconstruct", scan_file, "-o", output, *QUICK, "--fraction", 0.5)
+    assert ran.code == 0
+    result = load(output)
+    assert result.settings.fraction == 0.5
+    assert result.geometry is not None
+    # Every second point of 49, give or take the one that evenness costs.
+    assert len(result.indices) in (24, 25)
+    assert f"misfit    {result.report.misfit:.4f}" in ran.out
+    assert "patterns/s" in ran.out
+    assert "1 pass, 0 probe rounds, 0 sweeps" in ran.out
+    assert f"saved     {output}" in ran.out
+
+
+def test_pictures_lie_beside_the_result(shell: Shell, scan_file: Path, tmp_path: Path) -> None:
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", *QUICK, "--pictures", "-q")
+    assert ran == (0, "", "")
+    names = {"r.h5"} | {
+        f"r_{channel}.{kind}" for channel in ("amplitude", "phase") for kind in ("png", "tiff")
+    }
+    assert {path.name for path in tmp_path.iterdir()} == names
+
+
+@pytest.fixture
+def stopped_at_first_picture(monkeypatch: pytest.MonkeyPatch, request: Any) -> None:
+    """Send this process the signal once the first picture is there."""
+    real = job.reconstruct_events
+
+    def events(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+        sent = False
+        for event in real(*arguments, **keywords):
+            yield event
+            if isinstance(event, Snapshot) and not sent:
+                sent = True
+                os.kill(os.getpid(), request.param)
+
+    monkeypatch.setattr(job, "reconstruct_events", events)
+
+
+@pytest.mark.parametrize("stopped_at_first_picture", [signal.SIGINT, signal.SIGTERM], indirect=True)
+@pytest.mark.usefixtures("stopped_at_first_picture")
+def test_a_stopped_job_is_kept_marked_and_exits_with_130(
+    shell: Shell, scan_file: Path, tmp_path: Path
+) -> None:
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", *QUICK)
+    assert ran.code == 130
+    assert "STOPPED EARLY" in ran.out
+    result = load(tmp_path / "r.h5")
+    assert result.report.stopped
+    assert np.isfinite(result.object).any()
+    with h5py.File(tmp_path / "r.h5") as file:
+        assert file["ptychonn"].attrs["stopped"]
+
+
+def test_a_job_stopped_before_its_first_picture_writes_nothing(
+    shell: Shell, scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = job.reconstruct_events
+
+    def events(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from real(*arguments, **keywords)
+
+    monkeypatch.setattr(job, "reconstruct_events", events)
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", *QUICK)
+    assert (ran.code, ran.out) == (130, "")
+    assert "nothing was written" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_second_signal_gives_up_at_once(
+    shell: Shell, scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def events(*arguments: Any, **keywords: Any) -> Iterator[Any]:
+        yield Snapshot(np.ones((2, 2), np.complex64), (0.0, 0.0), "pass 1")
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the job went on")
+
+    monkeypatch.setattr(job, "reconstruct_events", events)
+    before = signal.getsignal(signal.SIGINT)
+    assert shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", *QUICK).code == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_scan_gets_one_line(shell: Shell, tmp_path: Path) -> None:
+    text = tmp_path / "scan.h5"
+    text.write_text("not a scan")
+    refused_in_one_line(shell("reconstruct", text, "-o", tmp_path / "r.h5"), "scan.h5")
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def test_a_truncated_file_gets_one_line(shell: Shell, scan_file: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.cxi"
+    cut.write_bytes(scan_file.read_bytes()[:20_000])
+    refused_in_one_line(shell("reconstruct", cut, "-o", tmp_path / "r.h5"), "truncated")
+    assert list(tmp_path.iterdir()) == [cut]
+
+
+def test_an_unknown_network_gets_one_line(shell: Shell, scan_file: Path, tmp_path: Path) -> None:
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--network", "none-such")
+    refused_in_one_line(ran, "none-such")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_impossible_output_is_refused_before_the_work(
+    shell: Shell, scan_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "reconstruct_events", lambda *_, **__: pytest.fail("it worked"))
+    refused_in_one_line(shell("reconstruct", scan_file, "-o", tmp_path), str(tmp_path))
+
+
+@pytest.mark.data
+def test_a_near_field_scan_is_refused_with_the_reason(
+    shell: Shell, shared_data: Path, tmp_path: Path
+) -> None:
+    scan = shared_data / "near_field_cxi" / "PETRAIII_P25_Near_Field_Ptycho.cxi"
+    if not scan.is_file():
+        pytest.skip(f"no measured data: {scan} is missing")
+    refused_in_one_line(shell("reconstruct", scan, "-o", tmp_path / "r.h5"), "near-field")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--fraction", 2), "fraction"),
+        (("--sweeps", "many"), "auto"),
+        (("--orientation", 9), "orientation"),
+        (("--positions-unit", "inch"), "inch"),
+        (("--dataset", "patterns"), "ROLE=PATH"),
+        (("--dataset", "spam=/x"), "spam"),
+        (("--energy-ev", -1), "energy_ev"),
+        (("--no-such-option",), "--no-such-option"),
+    ],
+)
+def test_a_wrong_option_exits_with_2(
+    shell: Shell, scan_file: Path, tmp_path: Path, wrong: tuple[object, ...], said: str
+) -> None:
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", *wrong)
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_the_scan_itself_is_never_overwritten(shell: Shell, scan_file: Path) -> None:
+    before = scan_file.read_bytes()
+    assert shell("reconstruct", scan_file, "-o", scan_file, *QUICK).code == 2
+    assert scan_file.read_bytes() == before
+
+
+def refused_in_one_line(ran: Any, said: str) -> None:
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert ran.err.startswith("Error: ")
+    assert said in ran.err
