@@ -22,7 +22,9 @@ class PtychonnError(Exception):
         What the person can do.
     """
 
-    def __init__(self, subject: str, where: str | Path | None, problem: str, *, remedy: str) -> None:
+    def __init__(
+        self, subject: str, where: str | Path | None, problem: str, *, remedy: str
+    ) -> None:
         self.subject = subject
         self.where = None if where is None else str(where)
         self.problem = problem

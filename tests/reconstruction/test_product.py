@@ -176,6 +176,8 @@ def test_a_file_of_somebody_else_is_refused_with_a_reason(tmp_path: Path) -> Non
         load(tmp_path / "other.h5")
     with pytest.raises(PtychonnError, match=r"text\.h5.*cannot be read"):
         load(tmp_path / "text.h5")
+    with pytest.raises(PtychonnError, match="no such file"):
+        load(tmp_path / "none.h5")
 
 
 def assert_same(found: Any, expected: Any) -> None:

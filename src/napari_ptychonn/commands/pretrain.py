@@ -24,6 +24,9 @@ def pretrain(
             metavar="FOLDER", help="Where checkpoint and log lie; one found there is resumed."
         ),
     ] = Path("pretraining"),
+    family: Annotated[
+        str, typer.Option(metavar="ptychonn-probe|ptychonn", help="What to train.")
+    ] = "ptychonn-probe",
     name: Annotated[
         str | None, typer.Option(help="Name of the network; that of the file where not given.")
     ] = None,
@@ -42,7 +45,9 @@ def pretrain(
     ] = False,
     quiet: usage.QuietOption = False,
 ) -> None:
-    """Train ptychonn-probe on samples and probes that are simulated on the fly."""
+    """Train a network on samples and probes that are simulated on the fly."""
+    if family not in ("ptychonn-probe", "ptychonn"):
+        raise typer.BadParameter("choose ptychonn-probe or ptychonn", param_hint="--family")
     from napari_ptychonn.reconstruction.output import require_writable
 
     require_writable(output, "network")
@@ -57,7 +62,7 @@ def pretrain(
     from napari_ptychonn.training.pretrain import PretrainSettings
     from napari_ptychonn.training.pretrain import pretrain as events
 
-    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "seed": seed}
+    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "seed": seed, "family": family}
     settings = PretrainSettings(
         folder=folder,
         device=str(choose_device(device)),

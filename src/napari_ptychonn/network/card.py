@@ -129,4 +129,6 @@ class NetworkCard:
             fields["parents"] = tuple(fields["parents"])
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise NetworkError("card", where, f"not a network card: {error}", remedy=remedy) from None
+            raise NetworkError(
+                "card", where, f"not a network card: {error}", remedy=remedy
+            ) from None

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,6 +31,9 @@ NOT_OURS = (
     "use a network file written by this program, or import foreign weights with "
     "'napari-ptychonn networks import'"
 )
+
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,14 @@ def build_module(card: NetworkCard) -> nn.Module:
     except (TypeError, ValueError, RuntimeError) as error:
         problem = f"architecture {dict(card.architecture)} cannot be built: {error}"
         raise NetworkError("card", card.name, problem, remedy="update napari-ptychonn") from None
+
+
+def channels_last(module: ModuleT) -> ModuleT:
+    """Lay a module's weights out channels-last: convolutions are fastest so."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 def save_network(
@@ -184,7 +196,7 @@ def load_network(name_or_path: str | Path, *, device: str | torch.device = "cpu"
     }
     _check_state(module, state, path)
     module.load_state_dict(state)
-    return Network(card, module.to(device), path)
+    return Network(card, channels_last(module.to(device)), path)
 
 
 def _check_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

@@ -180,6 +180,8 @@ def guess_probes(mean_pattern: NDArray[np.floating]) -> list[NDArray[np.complex6
     found = []
     for reach in sorted({sign * value for value in _GUESS_RADII for sign in (-1, 1)}):
         phase = np.pi * reach * height / radius * (fy**2 + fx**2)
-        wave = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(pupil * np.exp(1j * phase)), norm="ortho"))
+        wave = np.fft.fftshift(
+            np.fft.ifft2(np.fft.ifftshift(pupil * np.exp(1j * phase)), norm="ortho")
+        )
         found.append((wave * np.sqrt(mean_pattern.sum() / total))[None].astype(np.complex64))
     return found

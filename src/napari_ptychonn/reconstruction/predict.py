@@ -94,9 +94,7 @@ def predict(
                 if estimate is None
                 else cut_windows(estimate, frame.indices(on_device))
             )
-            patches = network.patches(
-                amplitude, light, known, measurements.mask, autocast=autocast
-            )
+            patches = network.patches(amplitude, light, known, measurements.mask, autocast=autocast)
             patches = patches * slope_ramp(patches, light, amplitude, measurements.mask)
         except torch.OutOfMemoryError:
             if size == 1:

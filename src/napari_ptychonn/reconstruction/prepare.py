@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.network.fit import check_fits
 from napari_ptychonn.network.preprocess import patch_pixel_scale, processed_shape
-from napari_ptychonn.network.weights import Network, load_network
+from napari_ptychonn.network.weights import Network, channels_last, load_network
 from napari_ptychonn.optics.probe import guess_probes, scale_probe
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
@@ -100,7 +100,7 @@ def prepare(
     device = choose_device(settings.device)
     if network is None:
         network = load_network(settings.network, device=device)
-    network.module.to(device=device, memory_format=torch.channels_last)
+    channels_last(network.module.to(device))
     card = network.card
     check_fits(card, scan)
     chosen = select_points(scan.positions, settings.fraction, settings.region)
@@ -110,7 +110,7 @@ def prepare(
     base = scan.pixel_m or (1.0, 1.0)
     probes, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe)
     if not physics:
-        probes = ()
+        probes = []
     positions_px = scan.positions_px[chosen] / np.asarray(scale)
     return Prepared(
         scan=scan,

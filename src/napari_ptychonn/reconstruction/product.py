@@ -60,6 +60,8 @@ def load(path: str | Path) -> Reconstruction:
     PtychonnError
         The file cannot be read, or is not one of ours.
     """
+    if not Path(path).is_file():
+        raise PtychonnError("result", path, "there is no such file", remedy="check the path")
     try:
         with h5py.File(path, "r") as file:
             if "ptychonn" not in file:

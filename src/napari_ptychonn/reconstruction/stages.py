@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from napari_ptychonn.network.preprocess import gather_statistics, needs_statistics
+from napari_ptychonn.network.probe_aware import ProbeAwareNet
+from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.reconstruction.device import describe_device
 from napari_ptychonn.reconstruction.direct import centre_weight, predict_directly
 from napari_ptychonn.reconstruction.events import (
@@ -57,14 +59,13 @@ class Stages:
         self._misfit = PointMisfit(prepared.frame.n_points)
         self._passes = self._rounds = self._sweeps = 0
         self._messages = list(prepared.messages)
-        self._done, self._stage = 0.0, "starting"
+        self._done = 0.0
         self._expected = self._expected_work()
-        self._next_picture = 0.0
 
     def run(self) -> Iterator[JobEvent]:
         """Do all stages, or those that there was time for."""
         yield self._progress("starting", 0)
-        for stage in (self._find_probe, self._network, self._sweep, self._judge):
+        for stage in (self._find_probe, self._passes_of_network, self._sweep, self._judge):
             for event in stage():
                 if isinstance(event, Message):
                     self._messages.append(event.text)
@@ -76,16 +77,21 @@ class Stages:
         """What was found, partial where the job was stopped."""
         job = self._job
         lit = self._stitch.lit
-        found = torch.zeros(job.frame.shape, dtype=torch.complex64) if self._object is None else (
-            self._object.cpu()
+        found = (
+            torch.zeros(job.frame.shape, dtype=torch.complex64)
+            if self._object is None
+            else (self._object.cpu())
         )
+        turn = self._turn()
+        if self._patches is not None:
+            self._patches *= turn.cpu().numpy()
         nan = complex(np.nan, np.nan)
         hidden = ~lit.cpu()
         spread = self._stitch.disagreement().cpu()
         settings = job.settings
         probe = self._probe
         return Reconstruction(
-            object=found.masked_fill(hidden, nan).numpy(),
+            object=(found * turn.cpu()).masked_fill(hidden, nan).numpy(),
             pixel=job.pixel,
             unit=job.scan.unit,
             corner=(
@@ -125,12 +131,13 @@ class Stages:
         rounds = job.settings.probe_rounds
         if self._probe is None or rounds == 0 or (rounds == "auto" and not job.probe_is_guess):
             return
-        if not job.network.card.needs_probe:
+        network = job.network.module
+        if not isinstance(network, ProbeAwareNet):
             return
         if len(job.probes) > 1:
             measurements, frame = probe_subset(job, guess=True)
             for event in choose_probe(
-                job.network.module, measurements, frame, list(job.probes),
+                network, measurements, frame, list(job.probes),
                 batch_size=job.batch_size, should_stop=self._should_stop,
             ):  # fmt: skip
                 if isinstance(event, Tensor):
@@ -143,7 +150,7 @@ class Stages:
         measurements, frame = probe_subset(job, guess=False)
         share = frame.n_points / job.frame.n_points
         for event in refine_probe(
-            job.network.module, measurements, frame, self._probe, rounds,
+            network, measurements, frame, self._probe, rounds,
             batch_size=job.batch_size, should_stop=self._should_stop,
         ):  # fmt: skip
             if isinstance(event, Tensor):
@@ -153,19 +160,17 @@ class Stages:
             else:
                 yield event
 
-    def _network(self) -> Iterator[JobEvent]:
-        if not self._job.network.card.needs_probe:
-            yield from self._direct_pass()
+    def _passes_of_network(self) -> Iterator[JobEvent]:
+        network = self._job.network.module
+        if isinstance(network, PtychoNN):
+            yield from self._direct_pass(network)
             return
         for number in range(1, self._job.settings.passes + 1):
-            if number == 1:
-                yield from self._first_pass(self._predictions(None), "pass 1")
-            else:
-                yield from self._later_pass(number)
+            yield from self._pass(self._predictions(), number)
             if self._should_stop():
                 return
 
-    def _direct_pass(self) -> Iterator[JobEvent]:
+    def _direct_pass(self, network: PtychoNN) -> Iterator[JobEvent]:
         job = self._job
         if job.settings.passes > 1:
             yield Message(
@@ -185,27 +190,27 @@ class Stages:
             else self._probe.abs().square().sum(0)
         )
         predictions = predict_directly(
-            job.network.module, job.network.card, job.scan, job.chosen, statistics, weight,
+            network, job.network.card, job.scan, job.chosen, statistics, weight,
             batch_size=job.batch_size,
         )  # fmt: skip
-        yield from self._first_pass(predictions, "pass 1")
+        yield from self._pass(predictions, 1)
 
-    def _predictions(self, estimate: Tensor | None) -> Iterator[Prediction | Message]:
-        job = self._job
+    def _predictions(self) -> Iterator[Prediction | Message]:
+        job, network = self._job, self._job.network.module
+        assert isinstance(network, ProbeAwareNet)
         assert self._probe is not None
         return predict(
-            job.network.module, job.measurements, job.frame, self._probe, estimate,
+            network, job.measurements, job.frame, self._probe, self._object,
             batch_size=job.batch_size,
         )  # fmt: skip
 
-    def _first_pass(
-        self, predictions: Iterator[Prediction | Message], stage: str
-    ) -> Iterator[JobEvent]:
-        frame = self._job.frame
+    def _pass(self, predictions: Iterator[Prediction | Message], number: int) -> Iterator[JobEvent]:
+        """One pass with its stitch; pictures grow during the first one alone."""
+        frame, stage = self._job.frame, f"pass {number}"
+        # The slopes of new patches are better than the estimate's, so phases are free again.
         pass_ = Pass(frame, self._job.device)
         keep = self._room_for_patches()
-        started = time.perf_counter()
-        self._next_picture = 0.0
+        started, next_picture = time.perf_counter(), 0.0
         for event in predictions:
             if isinstance(event, Message):
                 yield event
@@ -213,34 +218,13 @@ class Stages:
             pass_.add(event.patches, event.weight, event.points)
             self._keep(event, keep)
             stopping = self._should_stop()
-            spent = time.perf_counter() - started
-            if stopping or spent >= self._next_picture:
+            if number == 1 and (stopping or time.perf_counter() - started >= next_picture):
                 self._take(pass_.stitch())
-                # Pictures come at growing intervals: a tenth of the time, whatever the size.
-                self._next_picture = max(0.5, 1.5 * (time.perf_counter() - started))
+                # Pictures come at growing intervals: they cost a share of the time, not more.
+                next_picture = max(0.5, 1.5 * (time.perf_counter() - started))
                 yield self._snapshot(stage)
             yield self._progress(stage, len(event.points) / frame.n_points)
             if stopping:
-                return
-        self._take(pass_.stitch())
-        if keep is not None:
-            keep *= pass_.phases().conj()[:, None, None]
-        self._passes = 1
-        yield self._snapshot(stage)
-
-    def _later_pass(self, number: int) -> Iterator[JobEvent]:
-        frame, stage = self._job.frame, f"pass {number}"
-        # The patches' slopes are better than the estimate's, so their phases are free again.
-        pass_ = Pass(frame, self._job.device)
-        keep = self._room_for_patches()
-        for event in self._predictions(self._object):
-            if isinstance(event, Message):
-                yield event
-                continue
-            pass_.add(event.patches, event.weight, event.points)
-            self._keep(event, keep)
-            yield self._progress(stage, len(event.points) / frame.n_points)
-            if self._should_stop():
                 return
         self._take(pass_.stitch())
         if keep is not None:
@@ -302,8 +286,15 @@ class Stages:
     def _snapshot(self, stage: str) -> Snapshot:
         assert self._object is not None
         hidden = ~self._stitch.lit
-        shown = self._object.masked_fill(hidden, complex(np.nan, np.nan))
+        shown = (self._object * self._turn()).masked_fill(hidden, complex(np.nan, np.nan))
         return Snapshot(shown.cpu().numpy(), self._job.frame.corner_px, stage)
+
+    def _turn(self) -> Tensor:
+        """Unit factor that makes the object's mean real: its global phase is free."""
+        if self._object is None:
+            return torch.ones((), dtype=torch.complex64)
+        mean = (self._stitch.weight * self._object).sum()
+        return torch.polar(torch.ones_like(mean.real), -mean.angle())
 
     def _expected_work(self) -> float:
         settings, work = self._job.settings, float(self._job.settings.passes)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from napari_ptychonn.optics.windows import add_windows, cut_windows
+from napari_ptychonn.optics.windows import add_windows
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.points import spatial_order
 from napari_ptychonn.reconstruction.synchronise import cell_rows, cell_size, synchronise

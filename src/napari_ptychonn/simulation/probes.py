@@ -8,7 +8,7 @@ probe stands for every wavelength and geometry with the same sampling.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,70 +120,71 @@ def _signed(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, high) * rng.choice((-1, 1)))
 
 
-def _aberrations(rng: np.random.Generator) -> dict[str, float]:
+def _aberrated(pupil: PupilSettings, rng: np.random.Generator) -> PupilSettings:
     strong = rng.random() < 0.3
-    return {
-        "astigmatism": float(rng.normal(0, 0.03 if strong else 0.006)),
-        "coma": float(rng.normal(0, 0.03 if strong else 0.006)),
-        "angle": float(rng.uniform(0, np.pi)),
-        "edge": float(rng.uniform(1, 2.5)),
-    }
+    return replace(
+        pupil,
+        astigmatism=float(rng.normal(0, 0.03 if strong else 0.006)),
+        coma=float(rng.normal(0, 0.03 if strong else 0.006)),
+        angle=float(rng.uniform(0, np.pi)),
+        edge=float(rng.uniform(1, 2.5)),
+    )
 
 
 def _zone_plate(rng: np.random.Generator) -> PupilSettings:
     radius = rng.uniform(0.07, 0.33)
-    return PupilSettings(
+    pupil = PupilSettings(
         radius=radius,
         stop=rng.uniform(0.2, 0.5),
         defocus=_signed(rng, 0.02, 0.25),
-        **_aberrations(rng),
     )
+    return _aberrated(pupil, rng)
 
 
 def _focused_zone_plate(rng: np.random.Generator) -> PupilSettings:
-    return PupilSettings(
+    pupil = PupilSettings(
         radius=rng.uniform(0.05, 0.2),
         stop=rng.uniform(0.2, 0.5),
         defocus=_signed(rng, 0.0, 0.05),
-        **_aberrations(rng),
     )
+    return _aberrated(pupil, rng)
 
 
 def _ring(rng: np.random.Generator) -> PupilSettings:
-    return PupilSettings(
+    pupil = PupilSettings(
         radius=rng.uniform(0.18, 0.34),
         stop=rng.uniform(0.25, 0.5),
         defocus=_signed(rng, 0.18, 0.33),
-        **_aberrations(rng),
     )
+    return _aberrated(pupil, rng)
 
 
 def _kb(rng: np.random.Generator) -> PupilSettings:
-    return PupilSettings(
+    pupil = PupilSettings(
         shape="rectangle",
         radius=rng.uniform(0.04, 0.25),
         aspect=float(np.exp(rng.uniform(-0.5, 0.5))),
         defocus=_signed(rng, 0.0, 0.22),
-        **_aberrations(rng),
     )
+    return _aberrated(pupil, rng)
 
 
 def _gaussian(rng: np.random.Generator) -> PupilSettings:
-    return PupilSettings(
+    pupil = PupilSettings(
         shape="gaussian",
         radius=rng.uniform(0.02, 0.15),
         aspect=float(np.exp(rng.uniform(-0.4, 0.4))),
         defocus=_signed(rng, 0.0, 0.15),
-        **_aberrations(rng),
     )
+    return _aberrated(pupil, rng)
 
 
 def _electron_disc(rng: np.random.Generator) -> PupilSettings:
-    return PupilSettings(
+    pupil = PupilSettings(
         radius=rng.uniform(0.08, 0.33),
         defocus=_signed(rng, 0.0, 0.22),
-        **_aberrations(rng),
     )
+    return _aberrated(pupil, rng)
 
 
 def _pinhole(size: int, rng: np.random.Generator) -> NDArray[np.complex64]:

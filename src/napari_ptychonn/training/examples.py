@@ -7,7 +7,7 @@ under one random dose, so that passes can be stitched between as they are in use
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,12 @@ from torch import Tensor
 
 from napari_ptychonn.optics.propagation import diffract
 from napari_ptychonn.optics.windows import cut_windows, window_indices
-from napari_ptychonn.simulation.probes import PROBE_KINDS, make_probe, probe_from_pupil, random_pupil
+from napari_ptychonn.simulation.probes import (
+    PROBE_KINDS,
+    make_probe,
+    probe_from_pupil,
+    random_pupil,
+)
 from napari_ptychonn.simulation.samples import random_sample
 
 __all__ = ["ExampleSettings", "FieldBatch", "half_known", "make_fields"]
@@ -222,8 +227,6 @@ def _probe_pair(
     probe = probe_from_pupil(pupil, size)
     if not err:
         return probe, probe
-    from dataclasses import replace
-
     wrong = replace(
         pupil,
         defocus=pupil.defocus * rng.uniform(0.9, 1.1),

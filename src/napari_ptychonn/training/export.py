@@ -6,7 +6,8 @@ import datetime
 from dataclasses import asdict
 
 from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.training.pretrain import HELD_OUT_SAMPLES, PretrainSettings, Trained
+from napari_ptychonn.training.pretrain import PretrainSettings, Trained
+from napari_ptychonn.training.recipes import HELD_OUT_SAMPLES, PatternRecipe
 
 __all__ = ["trained_card"]
 
@@ -24,18 +25,31 @@ def trained_card(trained: Trained, settings: PretrainSettings, name: str) -> Net
         Name in lists.
     """
     told = {key: value for key, value in asdict(settings).items() if key != "folder"}
+    training = {
+        **told,
+        "steps_done": trained.step,
+        "held_out_samples": list(HELD_OUT_SAMPLES),
+        "data": "simulated on the fly",
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+    }
+    metrics = {case: round(value, 4) for case, value in trained.metrics.items()}
+    if settings.family == "ptychonn":
+        return NetworkCard(
+            name=name,
+            family="ptychonn",
+            pattern_size=64,
+            preprocessing=PatternRecipe.preprocessing,
+            training={**training, "setup": PatternRecipe.setup},
+            metrics=metrics,
+            limits=f"knows the probe of the sample scan {PatternRecipe.setup} alone: a start for "
+            "fine-tuning on one's own setup",
+        )
     return NetworkCard(
         name=name,
         family="ptychonn-probe",
         architecture={"channels": list(settings.channels)},
         needs_probe=True,
-        training={
-            **told,
-            "steps_done": trained.step,
-            "held_out_samples": list(HELD_OUT_SAMPLES),
-            "data": "simulated on the fly",
-            "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        },
-        metrics={case: round(value, 4) for case, value in trained.metrics.items()},
+        training=training,
+        metrics=metrics,
         limits="far field; samples and probes unlike the simulated ones need a fine-tuning",
     )

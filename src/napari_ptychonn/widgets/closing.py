@@ -17,7 +17,7 @@ def stop_when_closed(
     runners: Sequence[JobRunner],
     *,
     hidden: Callable[[], None],
-    gone: Callable[[], None],
+    gone: Callable[[], None] | None = None,
 ) -> None:
     """Stop the jobs of a dock, and wait for them, when it is closed.
 
@@ -32,7 +32,7 @@ def stop_when_closed(
         Its jobs.
     hidden : callable
         Called when the dock was hidden and they were stopped; the viewer may live on.
-    gone : callable
+    gone : callable, optional
         Called when the widget is destroyed; it must not touch its Qt side.
     """
     watch = _Watch(widget, runners, hidden)
@@ -41,7 +41,8 @@ def stop_when_closed(
     def end() -> None:
         for runner in runners:
             runner.shutdown()
-        gone()
+        if gone is not None:
+            gone()
 
     widget.destroyed.connect(end)
 

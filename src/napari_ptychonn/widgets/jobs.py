@@ -151,8 +151,7 @@ class JobRunner(QObject):
                     "device", None, f"{other.title} is still running on {other.device}",
                     remedy="wait until it is done, or cancel it",
                 )  # fmt: skip
-        if self._job is not None:
-            self._job.stop.set()
+        self.drop()
         self._job = _Job(title, self._owner, device, events, self._post)
         self._job.thread.start()
 
@@ -160,6 +159,11 @@ class JobRunner(QObject):
         """Ask the current job to stop; it then ends with what it has."""
         if self._job is not None:
             self._job.stop.set()
+
+    def drop(self) -> None:
+        """Stop the current job without waiting for it, and drop what it makes."""
+        self.cancel()
+        self._job = None
 
     def shutdown(self) -> None:
         """Stop the current job, wait for it, and drop what it made."""

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
-    QFrame,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -27,12 +24,14 @@ from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.widgets.closing import stop_when_closed
+from napari_ptychonn.widgets.fold import scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.layers import LiveObject, add_reconstruction, scans_in
 from napari_ptychonn.widgets.offers import look_up_offers
 from napari_ptychonn.widgets.reconstruct_form import ReconstructForm
 from napari_ptychonn.widgets.reconstruct_state import settings_from
 from napari_ptychonn.widgets.region import region_from_shapes
+from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.time_left import in_words
 
 if TYPE_CHECKING:
@@ -74,8 +73,8 @@ class ReconstructWidget(QWidget):
         self.cancel = QPushButton("Cancel")
         self.reset = QPushButton("Reset")
         self.bar = QProgressBar()
-        self.status = _sentence()
-        self.summary = _sentence()
+        self.status = Sentence()
+        self.summary = Sentence()
         self.runner = JobRunner(napari_viewer)
         self._finder = JobRunner(napari_viewer)
         self._lay_out()
@@ -99,15 +98,9 @@ class ReconstructWidget(QWidget):
             column.addWidget(widget)
         column.addStretch()
         # A small screen scrolls; it does not push the buttons out of reach.
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(scroll)
-        self.setMinimumWidth(300)
+        outside.addWidget(scrolling(inside), 1)
 
     def _connect(self) -> None:
         self.run.clicked.connect(self._start)
@@ -280,10 +273,3 @@ def _summary(report: RunReport, points: int) -> str:
         f"{misfit}{points} points in {report.seconds:.1f} s "
         f"({report.patterns_per_second:.0f} patterns/s), {rounds}, {report.device}"
     )
-
-
-def _sentence() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
