@@ -101,6 +101,31 @@ def test_a_cancelled_job_ends_stopped_with_what_it_has(runner, qtbot) -> None:
     assert not runner.cancelling
 
 
+def test_a_job_that_is_still_loading_is_cancelled_at_once(runner, qtbot) -> None:
+    loaded = threading.Event()
+
+    def loading(should_stop: ShouldStop) -> Iterator[Event[int]]:
+        loaded.wait(PATIENCE_MS / 1000)
+        yield Progress("late", 1, 1)
+        yield Finished(1, stopped=should_stop())
+
+    ends = []
+    runner.finished.connect(ends.append)
+    runner.start("load", loading, device="cpu")
+    runner.cancel()
+    assert [end.outcome for end in ends] == [Outcome.STOPPED]
+    assert ends[0].result is None
+    assert not runner.running
+    # The next job waits until the first has really let go of the device.
+    runner.start("count", counting(3), device="cpu")
+    qtbot.wait(100)
+    assert len(ends) == 1
+    loaded.set()
+    qtbot.waitUntil(lambda: len(ends) == 2, timeout=PATIENCE_MS)
+    assert ends[1].outcome is Outcome.DONE
+    assert ends[1].result == 3
+
+
 @pytest.mark.parametrize(
     "error",
     [ScanError("positions", "scan.h5", "none", remedy="choose some"), ZeroDivisionError("no")],

@@ -17,10 +17,11 @@ from napari_ptychonn.optics.propagation import exit_waves, to_detector, to_objec
 
 __all__ = ["ProbeAwareNet", "anchor", "believed", "features"]
 
-INPUT_CHANNELS = 6
+INPUT_CHANNELS = 7
 _EPSILON = 0.05
 _CLIP = 4.0
 _NOISE_TO_DETAIL = 5.0
+_LEAST_ERROR, _LARGEST_ERROR = 0.02, 1.0
 
 
 class ProbeAwareNet(nn.Module):
@@ -57,9 +58,11 @@ class ProbeAwareNet(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Correction (B, 2, H, W), real and imaginary, to what :func:`believed` says.
 
+        It is in units of the error that :func:`features` gives.
+
         Parameters
         ----------
-        inputs : Tensor, (B, 6, H, W)
+        inputs : Tensor, (B, 7, H, W)
             What :func:`features` gives; H and W multiples of 8.
         """
         fine = self.down_fine(self.stem(nn.functional.pixel_unshuffle(inputs, 2)))
@@ -99,12 +102,12 @@ class ProbeAwareNet(nn.Module):
             In the global phase of `estimate`.
         """
         estimate, turn = anchor(probe, estimate)
-        inputs = features(amplitude, probe, estimate, mask)
+        inputs, error = features(amplitude, probe, estimate, mask)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=autocast):
             correction = self(inputs)
-        answer = (correction.float() + believed(inputs)).permute(0, 2, 3, 1).contiguous()
-        return (1 + torch.view_as_complex(answer)) * turn
+        answer = believed(inputs, error) + error * correction.float()
+        return torch.view_as_complex(answer.permute(0, 2, 3, 1).contiguous()) * turn
 
 
 def anchor(probe: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,13 +124,22 @@ def anchor(probe: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
 
 def features(
     amplitude: Tensor, probe: Tensor, estimate: Tensor, mask: Tensor | None = None
-) -> Tensor:
-    """The network's six input channels, (B, 6, H, W) float32.
+) -> tuple[Tensor, Tensor]:
+    """Return the network's input and the error that it is measured in.
 
-    Re and Im of O − 1; Re and Im of C − 1, where C = O + Σ P*(ψ′ − ψ) / (Σ|P|² + ε max Σ|P|²)
-    and ψ′ has the measured modulus; √Σ|P|² over its largest value; and
-    1 / (1 + √Σ|P|²), which tells how noisy C must be. Parameters as for
-    :meth:`ProbeAwareNet.patches`.
+    Parameters are those of :meth:`ProbeAwareNet.patches`.
+
+    Returns
+    -------
+    inputs : Tensor, (B, 7, H, W) float32
+        Re and Im of O − 1; Re and Im of (C − O) / e, where
+        C = O + Σ P*(ψ′ − ψ) / (Σ|P|² + ε max Σ|P|²) and ψ′ has the measured modulus;
+        √Σ|P|² over its largest value; 1 / (1 + √Σ|P|²), which tells how noisy C must be;
+        and e.
+    error : Tensor, (B, 1, 1, 1) float32
+        e, the root of the estimate's R-factor, which is about its relative error.
+        Measured in it, small errors late in a reconstruction look like large ones early,
+        and what agrees with its pattern is left alone.
     """
     if probe.dim() == 3:
         probe = probe.expand(len(estimate), *probe.shape)
@@ -136,25 +148,33 @@ def features(
     ratio = amplitude / modelled.clamp_min(1e-6)
     if mask is not None:
         ratio = torch.where(mask, ratio, torch.ones_like(ratio))
+        amplitude = torch.where(mask, amplitude, modelled)
+    missed = (amplitude - modelled).square().sum((-2, -1))
+    error = (missed / amplitude.square().sum((-2, -1)).clamp_min(1.0)).sqrt()
+    error = error.clamp(_LEAST_ERROR, _LARGEST_ERROR)[:, None, None, None]
     change = to_object(waves * (ratio - 1).unsqueeze(-3))
     power = probe.abs().square().sum(-3)
     peak = power.amax((-2, -1), keepdim=True)
     update = (probe.conj() * change).sum(-3) / (power + _EPSILON * peak)
     told = torch.view_as_real(estimate - 1)
-    seen = torch.view_as_real(estimate - 1 + update)
-    light = torch.stack(((power / peak).sqrt(), 1 / (1 + power.sqrt())), -1)
-    return torch.cat((told, seen, light), -1).clamp(-_CLIP, _CLIP).permute(0, 3, 1, 2)
+    seen = torch.view_as_real(update) / error
+    light = torch.stack(
+        ((power / peak).sqrt(), 1 / (1 + power.sqrt()), error[..., 0].expand_as(power)), -1
+    )
+    inputs = torch.cat((told, seen, light), -1).clamp(-_CLIP, _CLIP)
+    return inputs.permute(0, 3, 1, 2), error
 
 
-def believed(inputs: Tensor) -> Tensor:
-    """Re and Im (B, 2, H, W) of O − 1 when C is believed as far as its noise allows.
+def believed(inputs: Tensor, error: Tensor) -> Tensor:
+    """Re and Im (B, 2, H, W) of O when C is believed as far as its noise allows.
 
     C carries a noise of variance about 1 / (2 Σ|P|²), an object details of about 0.1:
     Wiener's weight is then Σ|P|² / (Σ|P|² + 5).
     """
-    told, seen = inputs[:, 0:2], inputs[:, 2:4]
     power = (1 / inputs[:, 5:6] - 1).square()
-    return told + power / (power + _NOISE_TO_DETAIL) * (seen - told)
+    step = power / (power + _NOISE_TO_DETAIL) * error * inputs[:, 2:4]
+    one = torch.tensor((1.0, 0.0), device=inputs.device)[None, :, None, None]
+    return one + inputs[:, 0:2] + step
 
 
 class _Residual(nn.Module):

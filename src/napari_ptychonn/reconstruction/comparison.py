@@ -213,12 +213,18 @@ def _ramp(product: NDArray[np.complex128]) -> NDArray[np.float64]:
 
 
 def _least_squares(pair: _Pair, fit: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gauss-Newton on shift, ramp and global phase at once; steps that do not help are not made."""
+    """Gauss-Newton on shift, ramp, global phase and scale; steps that do not help are not made.
+
+    The scale is fitted along so that a wrong one does not pull at the shift; it is not kept.
+    """
     best = np.inf
     kept = fit
     for _ in range(_FINE_STEPS + 1):
         moved, known = pair.moved(fit)
-        turned = moved * np.exp(1j * np.angle(np.vdot(moved[known], pair.reference[known])))
+        own = float(np.vdot(moved[known], moved[known]).real)
+        if not own > 0:
+            break
+        turned = moved * (np.vdot(moved[known], pair.reference[known]) / own)
         missing = np.where(known, pair.reference - turned, 0)
         error = float((np.abs(missing) ** 2).sum() / known.sum())
         if not error < best:
@@ -231,6 +237,7 @@ def _least_squares(pair: _Pair, fit: NDArray[np.float64]) -> NDArray[np.float64]
             1j * pair.y[:, None] * turned,
             1j * pair.x[None, :] * turned,
             1j * turned,
+            turned,
         )
         columns = np.stack([slope[known] for slope in slopes], 1)
         wanted = missing[known]

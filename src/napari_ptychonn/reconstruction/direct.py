@@ -25,12 +25,13 @@ def predict_directly(
     card: NetworkCard,
     scan: Scan,
     chosen: NDArray[np.intp],
+    wanted: Tensor,
     statistics: StackStatistics | None,
     weight: Tensor,
     *,
     batch_size: int,
 ) -> Iterator[Prediction | Message]:
-    """Patches of the `chosen` points, in order.
+    """Patches of the points `wanted`, in their order.
 
     Parameters
     ----------
@@ -39,7 +40,9 @@ def predict_directly(
     scan : Scan
         Where the patterns are.
     chosen : ndarray, (M,) intp
-        Numbers of the points.
+        Points in use, by their numbers in the scan.
+    wanted : Tensor, (K,) int64
+        Which of those, by their place in `chosen`.
     statistics : StackStatistics or None
         Of the scan, where the card asks for them.
     weight : Tensor, (h, w) float32
@@ -49,8 +52,9 @@ def predict_directly(
     """
     device = weight.device
     start, size = 0, batch_size
-    while start < len(chosen):
-        numbers = chosen[start : start + size]
+    while start < len(wanted):
+        points = wanted[start : start + size]
+        numbers = chosen[points.numpy()]
         patterns = transform(
             scan.patterns.read(numbers), card.preprocessing, statistics, mask=scan.mask
         )
@@ -66,8 +70,7 @@ def predict_directly(
             torch.cuda.empty_cache()
             yield Message(f"The device's memory is full: going on with batches of {size} patterns.")
             continue
-        points = torch.arange(start, start + len(numbers), device=device)
-        yield Prediction(points, patches, weight[None])
+        yield Prediction(points.to(device), patches, weight[None])
         start += len(numbers)
 
 

@@ -9,7 +9,7 @@ from skimage.measure import points_in_poly
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.reconstruction.settings import Region
 
-__all__ = ["select_points", "spatial_order", "spread_evenly"]
+__all__ = ["interleave", "select_points", "spatial_order", "spread_evenly"]
 
 
 def select_points(
@@ -58,6 +58,12 @@ def spread_evenly(positions: NDArray[np.float64], count: int) -> NDArray[np.intp
         return np.arange(0)
     order = spatial_order(positions)
     return np.sort(order[np.floor((np.arange(count) + 0.5) * n / count).astype(np.intp)])
+
+
+def interleave(positions: NDArray[np.float64], count: int) -> list[NDArray[np.intp]]:
+    """Split points (N, 2) into `count` subsets that each cover the whole area evenly."""
+    order = spatial_order(positions)
+    return [np.sort(order[first::count]) for first in range(count)]
 
 
 def spatial_order(positions: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -56,11 +56,12 @@ def predict(
     measurements: Measurements,
     frame: Frame,
     probe: Tensor,
+    wanted: Tensor,
     estimate: Tensor | None,
     *,
     batch_size: int,
 ) -> Iterator[Prediction | Message]:
-    """Patches of every point of `frame`, in order.
+    """Patches of the points `wanted`, in their order.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def predict(
         Places.
     probe : Tensor, (modes, h, w) complex64
         Probe, √photons.
+    wanted : Tensor, (M,) int64
+        Numbers of the points.
     estimate : Tensor, (H, W) complex64, or None
         Object found so far; None: flat.
     batch_size : int
@@ -83,8 +86,8 @@ def predict(
     """
     autocast = runs_bfloat16(measurements.device)
     start, size = 0, batch_size
-    while start < frame.n_points:
-        points = torch.arange(start, min(start + size, frame.n_points))
+    while start < len(wanted):
+        points = wanted[start : start + size]
         try:
             on_device = points.to(measurements.device)
             amplitude = measurements.amplitude(points)

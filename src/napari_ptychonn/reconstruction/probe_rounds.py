@@ -7,26 +7,45 @@ otherwise stay in the picture.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.optics.probe import ProbeUpdate
-from napari_ptychonn.optics.propagation import diffract, misfit
 from napari_ptychonn.optics.windows import cut_windows
-from napari_ptychonn.reconstruction.events import Message, Metrics, ShouldStop
+from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements, batches
+from napari_ptychonn.reconstruction.passes import network_pass, subsets_of
 from napari_ptychonn.reconstruction.predict import Prediction, point_probes, predict
 from napari_ptychonn.reconstruction.settings import Auto
-from napari_ptychonn.reconstruction.stitch import Pass, Stitch
 
-__all__ = ["choose_probe", "object_of_pass", "refine_probe"]
+__all__ = ["ProbeRound", "choose_probe", "refine_probe"]
 
 _MOST_ROUNDS = 8
 _UPDATES_PER_ROUND = 3
 _SETTLED = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRound:
+    """Outcome of a round.
+
+    Attributes
+    ----------
+    probe : Tensor, (modes, h, w) complex64
+        The refined probe.
+    misfit : float
+        R-factor with the object of the round, before the last update.
+    number : int
+        Number of the round, or of the candidate.
+    """
+
+    probe: Tensor
+    misfit: float
+    number: int
 
 
 def refine_probe(
@@ -38,7 +57,7 @@ def refine_probe(
     *,
     batch_size: int,
     should_stop: ShouldStop,
-) -> Iterator[Message | Metrics | Tensor]:
+) -> Iterator[Message | ProbeRound]:
     """Refine the probe on all points of `frame`.
 
     Parameters are those of :func:`predict`; `rounds` is their number, or "auto" for as
@@ -46,64 +65,37 @@ def refine_probe(
 
     Yields
     ------
-    Message or Metrics or Tensor
-        Metrics with the misfit after every round, each followed by the probe so far
-        (modes, h, w) complex64.
+    Message or ProbeRound
+        The probe after every round.
     """
     last = float("inf")
     for number in range(1, (_MOST_ROUNDS if rounds == "auto" else rounds) + 1):
-        stitch = Stitch(frame.shape, measurements.device)
-        for event in object_of_pass(
-            network, measurements, frame, probe, batch_size=batch_size, should_stop=should_stop
-        ):
-            if isinstance(event, Stitch):
-                stitch = event
-            else:
+        subsets = subsets_of(frame, probe.abs().square().sum(0))
+
+        def predictor(
+            points: Tensor, estimate: Tensor | None, light: Tensor = probe
+        ) -> Iterator[Prediction | Message]:
+            return predict(
+                network, measurements, frame, light, points, estimate, batch_size=batch_size
+            )
+
+        found: Tensor | None = None
+        for event in network_pass(predictor, frame, subsets, None, should_stop=should_stop):
+            if isinstance(event, Message):
                 yield event
-        if should_stop():
+            elif event.found is not None:
+                found = event.found
+        if found is None or should_stop():
             return
-        found = stitch.object()
         value = last
         for _ in range(_UPDATES_PER_ROUND):
-            update = ProbeUpdate(probe)
-            for points in batches(frame.n_points, batch_size):
-                on_device = points.to(measurements.device)
-                update.add(
-                    cut_windows(found, frame.indices(on_device)),
-                    point_probes(probe, frame, on_device),
-                    measurements.amplitude(points),
-                    measurements.mask,
-                    frame.shifts[on_device] if frame.subpixel else None,
-                )
-                if should_stop():
-                    return
-            probe, value = update.probe(), update.misfit
-        yield Metrics(f"probe round {number}", {"misfit": value})
-        yield probe
+            probe, value = _updated(probe, found, measurements, frame, batch_size)
+            if should_stop():
+                return
+        yield ProbeRound(probe, value, number)
         if rounds == "auto" and value > (1 - _SETTLED) * last:
             return
         last = value
-
-
-def object_of_pass(
-    network: ProbeAwareNet,
-    measurements: Measurements,
-    frame: Frame,
-    probe: Tensor,
-    *,
-    batch_size: int,
-    should_stop: ShouldStop,
-) -> Iterator[Message | Stitch]:
-    """One pass from the flat object; its stitch comes last (not at all when stopped)."""
-    first = Pass(frame, measurements.device)
-    for event in predict(network, measurements, frame, probe, None, batch_size=batch_size):
-        if isinstance(event, Prediction):
-            first.add(event.patches, event.weight, event.points)
-        else:
-            yield event
-        if should_stop():
-            return
-    yield first.stitch()
 
 
 @torch.inference_mode()
@@ -115,17 +107,16 @@ def choose_probe(
     *,
     batch_size: int,
     should_stop: ShouldStop,
-) -> Iterator[Message | Metrics | Tensor]:
-    """Try candidate probes (modes, h, w) by one pass and one update each.
+) -> Iterator[Message | ProbeRound]:
+    """Try candidate probes (modes, h, w), each for a round.
 
     Yields
     ------
-    Message or Metrics or Tensor
-        The candidate with the lowest misfit comes last.
+    Message or ProbeRound
+        A round per candidate; the best one comes once more at the end.
     """
-    best, lowest = candidates[0], float("inf")
+    best: ProbeRound | None = None
     for number, candidate in enumerate(candidates, start=1):
-        probe = candidate
         for event in refine_probe(
             network,
             measurements,
@@ -135,41 +126,32 @@ def choose_probe(
             batch_size=batch_size,
             should_stop=should_stop,
         ):
-            if isinstance(event, Tensor):
-                probe = event
-            elif isinstance(event, Message):
+            if isinstance(event, Message):
                 yield event
+                continue
+            tried = ProbeRound(event.probe, event.misfit, number)
+            if best is None or tried.misfit < best.misfit:
+                best = tried
+            yield tried
         if should_stop():
             break
-        value = _misfit(network, measurements, frame, probe, batch_size)
-        yield Metrics(f"probe guess {number} of {len(candidates)}", {"misfit": value})
-        if value < lowest:
-            best, lowest = probe, value
-    yield best
+    if best is not None:
+        yield best
 
 
-def _misfit(
-    network: ProbeAwareNet,
-    measurements: Measurements,
-    frame: Frame,
-    probe: Tensor,
-    batch_size: int,
-) -> float:
-    """R-factor of the stitch of one more pass."""
-    stitch = Stitch(frame.shape, measurements.device)
-    first = Pass(frame, measurements.device)
-    for event in predict(network, measurements, frame, probe, None, batch_size=batch_size):
-        if isinstance(event, Prediction):
-            first.add(event.patches, event.weight, event.points)
-    stitch = first.stitch()
-    found = stitch.object()
-    values, weights = [], []
+@torch.inference_mode()
+def _updated(
+    probe: Tensor, found: Tensor, measurements: Measurements, frame: Frame, batch_size: int
+) -> tuple[Tensor, float]:
+    """Probe after one update, and the misfit before it."""
+    update = ProbeUpdate(probe)
     for points in batches(frame.n_points, batch_size):
         on_device = points.to(measurements.device)
-        amplitude = measurements.amplitude(points)
-        light = point_probes(probe, frame, on_device)
-        modelled = diffract(light, cut_windows(found, frame.indices(on_device))).sqrt()
-        values.append(misfit(amplitude, modelled, measurements.mask))
-        weights.append((amplitude.square() * measurements.mask).sum((-2, -1)))
-    weight = torch.cat(weights)
-    return float((torch.cat(values) * weight).sum() / weight.sum())
+        update.add(
+            cut_windows(found, frame.indices(on_device)),
+            point_probes(probe, frame, on_device),
+            measurements.amplitude(points),
+            measurements.mask,
+            frame.shifts[on_device] if frame.subpixel else None,
+        )
+    return update.probe(), update.misfit

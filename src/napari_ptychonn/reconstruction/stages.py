@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,12 +21,13 @@ from napari_ptychonn.reconstruction.events import (
     ShouldStop,
     Snapshot,
 )
+from napari_ptychonn.reconstruction.passes import Predictor, network_pass, subsets_of
 from napari_ptychonn.reconstruction.predict import Prediction, predict
 from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
-from napari_ptychonn.reconstruction.probe_rounds import choose_probe, refine_probe
+from napari_ptychonn.reconstruction.probe_rounds import ProbeRound, choose_probe, refine_probe
 from napari_ptychonn.reconstruction.quality import PointMisfit, misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
-from napari_ptychonn.reconstruction.stitch import Pass, Stitch
+from napari_ptychonn.reconstruction.stitch import Stitch
 from napari_ptychonn.reconstruction.sweeps import SweepState, sweep_object
 
 __all__ = ["Stages"]
@@ -127,59 +128,65 @@ class Stages:
         )
 
     def _find_probe(self) -> Iterator[JobEvent]:
-        job = self._job
+        job, network = self._job, self._job.network.module
         rounds = job.settings.probe_rounds
-        if self._probe is None or rounds == 0 or (rounds == "auto" and not job.probe_is_guess):
+        if self._probe is None or not isinstance(network, ProbeAwareNet):
             return
-        network = job.network.module
-        if not isinstance(network, ProbeAwareNet):
+        if rounds == 0 or (rounds == "auto" and not job.probe_is_guess):
             return
         if len(job.probes) > 1:
-            measurements, frame = probe_subset(job, guess=True)
-            for event in choose_probe(
-                network, measurements, frame, list(job.probes),
+            tried = choose_probe(
+                network, *probe_subset(job, guess=True), list(job.probes),
                 batch_size=job.batch_size, should_stop=self._should_stop,
-            ):  # fmt: skip
-                if isinstance(event, Tensor):
-                    self._probe = event
-                else:
-                    yield event
-                    yield self._progress("probe guess", 0.05)
-            if self._should_stop():
-                return
+            )  # fmt: skip
+            yield from self._rounds_of(tried, "probe guess", 0.05)
+        if self._should_stop():
+            return
         measurements, frame = probe_subset(job, guess=False)
-        share = frame.n_points / job.frame.n_points
-        for event in refine_probe(
+        refined = refine_probe(
             network, measurements, frame, self._probe, rounds,
             batch_size=job.batch_size, should_stop=self._should_stop,
-        ):  # fmt: skip
-            if isinstance(event, Tensor):
-                self._probe = event
-                self._rounds += 1
-                yield self._progress(f"probe round {self._rounds}", _ROUND_COST * share)
-            else:
+        )  # fmt: skip
+        share = frame.n_points / job.frame.n_points
+        yield from self._rounds_of(refined, "probe round", _ROUND_COST * share)
+
+    def _rounds_of(
+        self, events: Iterator[Message | ProbeRound], stage: str, cost: float
+    ) -> Iterator[JobEvent]:
+        for event in events:
+            if isinstance(event, Message):
                 yield event
+                continue
+            self._probe = event.probe
+            self._rounds += stage == "probe round"
+            yield Metrics(f"{stage} {event.number}", {"misfit": event.misfit})
+            yield self._progress(f"{stage} {event.number}", cost)
 
     def _passes_of_network(self) -> Iterator[JobEvent]:
-        network = self._job.network.module
+        job, network = self._job, self._job.network.module
         if isinstance(network, PtychoNN):
             yield from self._direct_pass(network)
             return
-        for number in range(1, self._job.settings.passes + 1):
-            yield from self._pass(self._predictions(), number)
+        assert isinstance(network, ProbeAwareNet)
+        assert self._probe is not None
+        predictor = partial(
+            predict, network, job.measurements, job.frame, self._probe, batch_size=job.batch_size
+        )
+        subsets = subsets_of(job.frame, self._probe.abs().square().sum(0))
+        for number in range(1, job.settings.passes + 1):
+            yield from self._pass(predictor, subsets, number)
             if self._should_stop():
                 return
 
     def _direct_pass(self, network: PtychoNN) -> Iterator[JobEvent]:
         job = self._job
+        card = job.network.card
         if job.settings.passes > 1:
-            yield Message(
-                f"The network {job.network.card.name} sees raw patterns alone: one pass is all."
-            )
+            yield Message(f"The network {card.name} sees raw patterns alone: one pass is all.")
         statistics = None
-        if needs_statistics(job.network.card.preprocessing):
+        if needs_statistics(card.preprocessing):
             statistics = gather_statistics(
-                job.scan.patterns, job.network.card.preprocessing,
+                job.scan.patterns, card.preprocessing,
                 indices=job.chosen, mask=job.scan.mask, should_stop=self._should_stop,
             )  # fmt: skip
             if self._should_stop():
@@ -189,48 +196,38 @@ class Stages:
             if self._probe is None
             else self._probe.abs().square().sum(0)
         )
-        predictions = predict_directly(
-            network, job.network.card, job.scan, job.chosen, statistics, weight,
-            batch_size=job.batch_size,
-        )  # fmt: skip
-        yield from self._pass(predictions, 1)
 
-    def _predictions(self) -> Iterator[Prediction | Message]:
-        job, network = self._job, self._job.network.module
-        assert isinstance(network, ProbeAwareNet)
-        assert self._probe is not None
-        return predict(
-            network, job.measurements, job.frame, self._probe, self._object,
-            batch_size=job.batch_size,
-        )  # fmt: skip
+        def predictor(points: Tensor, _: Tensor | None) -> Iterator[Prediction | Message]:
+            return predict_directly(
+                network, card, job.scan, job.chosen, points, statistics, weight,
+                batch_size=job.batch_size,
+            )  # fmt: skip
 
-    def _pass(self, predictions: Iterator[Prediction | Message], number: int) -> Iterator[JobEvent]:
-        """One pass with its stitch; pictures grow during the first one alone."""
+        yield from self._pass(predictor, [torch.arange(job.frame.n_points)], 1)
+
+    def _pass(self, predictor: Predictor, subsets: list[Tensor], number: int) -> Iterator[JobEvent]:
         frame, stage = self._job.frame, f"pass {number}"
-        # The slopes of new patches are better than the estimate's, so phases are free again.
-        pass_ = Pass(frame, self._job.device)
         keep = self._room_for_patches()
-        started, next_picture = time.perf_counter(), 0.0
-        for event in predictions:
-            if isinstance(event, Message):
-                yield event
+        for step in network_pass(
+            predictor, frame, subsets, self._object, should_stop=self._should_stop
+        ):
+            if isinstance(step, Message):
+                yield step
                 continue
-            pass_.add(event.patches, event.weight, event.points)
-            self._keep(event, keep)
-            stopping = self._should_stop()
-            if number == 1 and (stopping or time.perf_counter() - started >= next_picture):
-                self._take(pass_.stitch())
-                # Pictures come at growing intervals: they cost a share of the time, not more.
-                next_picture = max(0.5, 1.5 * (time.perf_counter() - started))
-                yield self._snapshot(stage)
-            yield self._progress(stage, len(event.points) / frame.n_points)
-            if stopping:
-                return
-        self._take(pass_.stitch())
-        if keep is not None:
-            keep *= pass_.phases().conj()[:, None, None]
-        self._passes = number
-        yield self._snapshot(stage)
+            if step.prediction is not None:
+                self._keep(step.prediction, keep)
+                yield self._progress(stage, step.points / frame.n_points)
+            if step.stitch is None:
+                continue
+            if keep is not None and step.subset is not None and step.phases is not None:
+                keep[step.subset.cpu().numpy()] *= step.phases.cpu().numpy()[:, None, None]
+            if number == 1 or not self._should_stop():
+                self._stitch, self._object = step.stitch, step.found
+            yield self._snapshot(stage)
+        if not self._should_stop():
+            self._object = self._stitch.object()
+            self._passes = number
+            yield self._snapshot(stage)
 
     def _sweep(self) -> Iterator[JobEvent]:
         job = self._job
@@ -264,10 +261,6 @@ class Stages:
             if self._should_stop():
                 return
         yield self._progress("misfit", _QUALITY_COST)
-
-    def _take(self, stitch: Stitch) -> None:
-        self._stitch = stitch
-        self._object = stitch.object()
 
     def _room_for_patches(self) -> np.ndarray | None:
         frame = self._job.frame

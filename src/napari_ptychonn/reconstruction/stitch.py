@@ -42,16 +42,26 @@ class Stitch:
         add_windows(self._power, indices, weight * patches.abs().square())
         add_windows(self.weight, indices, weight)
 
+    def merge(self, other: Stitch, turn: Tensor) -> None:
+        """Add another stitch of the same shape, multiplied by the unit factor `turn`."""
+        self._values += other._values * turn
+        self._power += other._power
+        self.weight += other.weight
+
+    @property
+    def typical_weight(self) -> Tensor:
+        """Weight of a typical lit pixel, scalar.
+
+        It counts pixels by the light they hold, not by area, so that wide dim margins do
+        not lower it.
+        """
+        total = self.weight.sum()
+        return self.weight.square().sum() / total.clamp_min(1e-30)
+
     @property
     def lit(self) -> Tensor:
         """Where enough light fell, (H, W) bool: a thousandth of the typical lit pixel's."""
-        positive = self.weight[self.weight > 0]
-        if not len(positive):
-            return torch.zeros_like(self.weight, dtype=torch.bool)
-        # The typical pixel counts by the light it holds, not by area: wide dim margins
-        # must not lower the bar.
-        typical = (positive * positive).sum() / positive.sum()
-        return self.weight > _UNLIT * typical
+        return self.weight > _UNLIT * self.typical_weight.clamp_min(1e-30)
 
     def object(self) -> Tensor:
         """Weighted mean (H, W) complex64; where no light fell, the mean of the rest."""
@@ -111,13 +121,10 @@ class Pass:
         """Synchronise all that came in so far, and stitch it."""
         settled = len(self._phases) if not self._held else self._first_held()
         fixed = self._phases[:settled] if settled else None
-        seen = torch.cat(self._seen)
-        order = spatial_order(self._frame.corners[seen].cpu().numpy().astype(np.float64))
+        order = spatial_order(self._frame.corners[self.points()].cpu().numpy().astype(np.float64))
         self._phases = synchronise(self._rows, order, fixed)
         result = Stitch(self._frame.shape, self._device)
-        result._values += self._settled._values
-        result._power += self._settled._power
-        result.weight += self._settled.weight
+        result.merge(self._settled, torch.ones((), device=self._device))
         start = settled
         for patches, weight, points in self._held:
             turn = torch.from_numpy(self._phases[start : start + len(points)].conj())
@@ -129,6 +136,10 @@ class Pass:
     def phases(self) -> NDArray[np.complex64]:
         """Unit phases found last, in the order in which the points came."""
         return self._phases
+
+    def points(self) -> Tensor:
+        """Numbers of the points that came, in that order."""
+        return torch.cat(self._seen)
 
     def _first_held(self) -> int:
         held = sum(len(points) for _, _, points in self._held)

@@ -81,8 +81,8 @@ class ProbeRecipe:
         examples: ExampleSettings,
         channels: tuple[int, int, int],
         *,
-        large_share: float = 0.12,
-        third_pass: float = 0.35,
+        large_share: float = 0.2,
+        third_pass: float = 0.25,
         later_passes: float = 0.5,
     ) -> None:
         self._examples = examples
@@ -233,4 +233,4 @@ def _validation_fields(usual: ExampleSettings) -> dict[str, FieldBatch]:
 
 def _root_error(patches: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     # The root weighs an easy, well-lit field as much as a dark one.
-    return (patch_error(patches, truth, weight).clamp_min(0) + 1e-3).sqrt()
+    return (patch_error(patches, truth, weight).clamp_min(0) + 1e-4).sqrt()

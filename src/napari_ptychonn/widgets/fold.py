@@ -75,7 +75,8 @@ class _Scrolling(QScrollArea):
         # How wide the column must be is known only once the window's style is on it, and
         # changes as groups unfold.
         inside = self.widget()
-        if watched is inside and event is not None and event.type() == QEvent.Type.LayoutRequest:
+        asked = event is not None and event.type() == QEvent.Type.LayoutRequest
+        if inside is not None and watched is inside and asked:
             style = self.style()
             bar = 0 if style is None else style.pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
             self.setMinimumWidth(inside.minimumSizeHint().width() + bar)

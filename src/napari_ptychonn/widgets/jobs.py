@@ -56,7 +56,8 @@ class Ended:
     outcome : Outcome
         How it ended.
     result : object
-        What it made, partial where it was stopped; None exactly where it failed.
+        What it made, partial where it was stopped; None where it failed, or was stopped
+        before it began.
     error : Exception or None
         Why it failed.
     """
@@ -145,25 +146,40 @@ class JobRunner(QObject):
         SettingsError
             A job of the same viewer computes on that device.
         """
-        for other in _COMPUTING:
-            if other.owner is self._owner and device and _overlap(device, other.device):
+        rivals = [
+            job
+            for job in _COMPUTING
+            if job.owner is self._owner and device and _overlap(device, job.device)
+        ]
+        for other in rivals:
+            if not other.stop.is_set():
                 raise SettingsError(
                     "device", None, f"{other.title} is still running on {other.device}",
                     remedy="wait until it is done, or cancel it",
                 )  # fmt: skip
         self.drop()
-        self._job = _Job(title, self._owner, device, events, self._post)
+        # One that was told to stop is waited for, in the thread: the window is not held up.
+        waits = tuple(job.thread for job in rivals)
+        self._job = _Job(title, self._owner, device, events, self._post, waits)
         self._job.thread.start()
 
     def cancel(self) -> None:
-        """Ask the current job to stop; it then ends with what it has."""
-        if self._job is not None:
-            self._job.stop.set()
+        """Ask the current job to stop; it then ends with what it has.
+
+        One that has not begun (torch is loading) is dropped, and so ends at once.
+        """
+        if self._job is None:
+            return
+        self._job.stop.set()
+        if not self._job.has_begun:
+            self._job = None
+            self.finished.emit(Ended(Outcome.STOPPED))
 
     def drop(self) -> None:
         """Stop the current job without waiting for it, and drop what it makes."""
-        self.cancel()
-        self._job = None
+        if self._job is not None:
+            self._job.stop.set()
+            self._job = None
 
     def shutdown(self) -> None:
         """Stop the current job, wait for it, and drop what it made."""
@@ -214,18 +230,22 @@ class _Job:
         device: str | None,
         events: EventSource,
         post: Callable[[_Job], None],
+        waits: tuple[threading.Thread, ...],
     ) -> None:
         self.title, self.owner, self.device = title, owner, device
         self.stop = threading.Event()
         self.inbox = _Inbox()
         self.time_left = TimeLeft()
-        self._events, self._post = events, post
+        self.has_begun = False
+        self._events, self._post, self._waits = events, post, waits
         # Not a daemon: torch must not be torn down under a thread that still computes.
         self.thread = threading.Thread(target=self._run, name=f"napari-ptychonn {title}")
         if device is not None:
             _COMPUTING.append(self)
 
     def _run(self) -> None:
+        for thread in self._waits:
+            thread.join()
         ended = self._work()
         if self.device is not None:
             _COMPUTING.remove(self)
@@ -247,6 +267,7 @@ class _Job:
             return Ended(Outcome.FAILED, error=error)
 
     def _send(self, event: Event[Any] | Ended) -> None:
+        self.has_begun = True
         if self.inbox.put(event):
             self._post(self)
 

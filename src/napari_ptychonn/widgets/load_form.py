@@ -162,13 +162,14 @@ class LoadForm(QWidget):
         """Show beside the empty fields what the file says."""
         geometry = None if scan is None else scan.geometry
         pixel = None if scan is None else scan.pixel_m
-        known = geometry is not None
-        per_unit = 1e3 if self.energy_unit.currentIndex() == 0 else 1.0
-        self.energy.setPlaceholderText(f"{geometry.energy_ev / per_unit:.6g}" if known else "")
-        self.distance.setPlaceholderText(f"{geometry.distance_m * 1e3:.6g}" if known else "")
-        pitch = geometry.detector_pixel_m if known else ()
-        self.detector_pixel.setPlaceholderText(_pair(pitch, 1e6))
-        self.object_pixel.setPlaceholderText(_pair(pixel or (), 1e9))
+        energy: tuple[float, ...] = () if geometry is None else (geometry.energy_ev,)
+        distance: tuple[float, ...] = () if geometry is None else (geometry.distance_m,)
+        pitch = () if geometry is None else geometry.detector_pixel_m
+        per_ev = 1e-3 if self.energy_unit.currentIndex() == 0 else 1.0
+        self.energy.setPlaceholderText(_numbers(energy, per_ev))
+        self.distance.setPlaceholderText(_numbers(distance, 1e3))
+        self.detector_pixel.setPlaceholderText(_numbers(pitch, 1e6))
+        self.object_pixel.setPlaceholderText(_numbers(pixel or (), 1e9))
         for role, box in self.datasets.items():
             used = None if scan is None else scan.provenance.datasets.get(role)
             box.setItemText(0, f"{AS_FOUND}: {used}" if used else AS_FOUND)
@@ -262,6 +263,6 @@ def _suits(role: str, info: DatasetInfo) -> bool:
     return axes == 2 and min(info.shape) in (2, 3)
 
 
-def _pair(lengths: Sequence[float], per_metre: float) -> str:
-    values = dict.fromkeys(f"{length * per_metre:.5g}" for length in lengths)
-    return " × ".join(values)
+def _numbers(values: Sequence[float], factor: float) -> str:
+    """One number, or y × x where they differ; nothing where nothing is known."""
+    return " × ".join(dict.fromkeys(f"{value * factor:.6g}" for value in values))

@@ -187,8 +187,8 @@ class ReconstructWidget(QWidget):
         self.repaint()
 
     def _cancel(self) -> None:
-        self.runner.cancel()
         self.status.setText("Cancelling…")
+        self.runner.cancel()
         self._show_readiness()
         self.repaint()
 
@@ -227,8 +227,8 @@ class ReconstructWidget(QWidget):
                 self._show_result(ended.result)
             self.ended.emit(ended)
 
-    def _show_result(self, result: Reconstruction) -> None:
-        if not np.isfinite(result.object).any():
+    def _show_result(self, result: Reconstruction | None) -> None:
+        if result is None or not np.isfinite(result.object).any():
             self.status.setText("Cancelled before there was a first picture.")
             return
         add_reconstruction(self._viewer, result)
