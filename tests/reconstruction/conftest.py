@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -17,15 +19,21 @@ def small_scan(**changes: object) -> Simulation:
     probe = probe_from_pupil(PupilSettings(radius=0.22, stop=0.3, defocus=0.12), 32)
     settings = {
         "sample": "dead-leaves",
-        "contrast": Contrast("independent", lowest=0.6, phase_range=1.2),
+        "contrast": Contrast("independent", lowest=0.5, phase_range=1.8),
         "probe_array": probe,
         "size": 32,
         "points": 100,
         "step_px": 3.0,
         "photons": 1e5,
-        "seed": 1,
+        "seed": 3,
     }
     return simulate(SimulationSettings(**{**settings, **changes}))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def make_scan() -> Callable[..., Simulation]:
+    """What makes the scans of these tests; settings can be changed by name."""
+    return small_scan
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +44,8 @@ def simulation() -> Simulation:
 
 @pytest.fixture(scope="session")
 def dim() -> Simulation:
-    """The same at 300 photons a pattern."""
-    return small_scan(photons=300)
+    """The same at 100 photons a pattern."""
+    return small_scan(photons=100)
 
 
 @pytest.fixture(scope="session")

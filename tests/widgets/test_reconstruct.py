@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Shapes
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtWidgets import QDockWidget
 
+from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.weights import save_network
@@ -31,6 +33,7 @@ from napari_ptychonn.widgets.reconstruct_state import (
     state_from_json,
     state_to_json,
 )
+from napari_ptychonn.widgets.region import region_from_shapes
 
 RUN_MS = 30_000
 
@@ -335,6 +338,33 @@ def test_only_the_points_inside_the_drawn_region_are_used(viewer, dock, scan, qt
     (result,) = reconstructions_in(viewer)
     expected = np.flatnonzero(scan.positions[:, 0] * 1e9 < half)
     np.testing.assert_array_equal(result.indices, expected)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("nm", 1e-9), ("um", 1e-6), ("pixel", 1e-9)])
+def test_a_drawn_region_is_in_the_scans_metres_whatever_the_layers_unit(scan, unit, factor):
+    corners = [[0, 0], [0, 4], [2, 4], [2, 0]]
+    layer = Shapes([corners], shape_type="rectangle", scale=(2, 3), units=(unit, unit))
+    vertices = np.array(region_from_shapes(layer, scan).vertices)
+    np.testing.assert_allclose(vertices, np.multiply(corners, (2, 3)) * factor, rtol=1e-9)
+
+
+def test_an_ellipse_keeps_its_outline(scan):
+    layer = Shapes([[[0, 0], [0, 4], [2, 4], [2, 0]]], shape_type="ellipse", units=("nm", "nm"))
+    y, x = np.array(region_from_shapes(layer, scan).vertices).T * 1e9
+    np.testing.assert_allclose((y - 1) ** 2 + ((x - 2) / 2) ** 2, 1, rtol=1e-9)
+
+
+def test_among_several_shapes_one_must_be_selected_and_a_line_is_refused(scan):
+    square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]])
+    layer = Shapes([square, square + 5, square[:2]], shape_type=["rectangle", "polygon", "line"])
+    layer.selected_data = set()
+    with pytest.raises(SettingsError, match="3 shapes"):
+        region_from_shapes(layer, scan)
+    layer.selected_data = {1}
+    assert region_from_shapes(layer, scan).vertices[0] == pytest.approx((5e-9, 5e-9))
+    layer.selected_data = {2}
+    with pytest.raises(SettingsError, match="encloses nothing"):
+        region_from_shapes(layer, scan)
 
 
 def test_the_dock_opens_within_a_second_and_torch_comes_later(viewer, qtbot):

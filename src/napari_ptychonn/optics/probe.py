@@ -11,6 +11,7 @@ from napari_ptychonn.optics.propagation import exit_waves, to_detector, to_objec
 
 __all__ = [
     "ProbeUpdate",
+    "defocused_probes",
     "estimate_flux",
     "guess_probes",
     "move_back",
@@ -18,6 +19,7 @@ __all__ = [
     "scale_probe",
 ]
 
+_DEFOCUS_REACHES = (-0.16, -0.08, -0.04, 0.04, 0.08, 0.16)
 _GUESS_RADII = (0.0, 0.04, 0.08, 0.12, 0.17, 0.22, 0.28, 0.34)
 
 
@@ -150,6 +152,34 @@ class ProbeUpdate:
         return self._probe + self._change / (self._light + floor)
 
 
+def defocused_probes(probe: NDArray[np.complex64]) -> list[NDArray[np.complex64]]:
+    """Return a probe as it is, and farther up and down the beam.
+
+    Where a probe is wrong it is mostly out of focus: so little of it shows in the mean
+    pattern.
+
+    Parameters
+    ----------
+    probe : ndarray, (modes, H, W) complex64
+        Probe, centred.
+
+    Returns
+    -------
+    list of ndarray, (modes, H, W) complex64
+        The given one first.
+    """
+    far = np.fft.fft2(probe)
+    power = np.fft.fftshift((np.abs(far) ** 2).sum(0))
+    squared, radius, _ = _pupil_frequencies(power)
+    squared = np.fft.ifftshift(squared)
+    height = probe.shape[-2]
+    moved = []
+    for reach in _DEFOCUS_REACHES:
+        phase = np.pi * reach * height / radius * squared
+        moved.append(np.fft.ifft2(far * np.exp(1j * phase)).astype(np.complex64))
+    return [probe, *moved]
+
+
 def guess_probes(mean_pattern: NDArray[np.floating]) -> list[NDArray[np.complex64]]:
     """Probes that could have made a mean pattern: its aperture at several defoci.
 
@@ -166,22 +196,27 @@ def guess_probes(mean_pattern: NDArray[np.floating]) -> list[NDArray[np.complex6
     list of ndarray, (1, H, W) complex64
         One for each defocus, Σ|P|² = Σ of the mean pattern.
     """
-    height, width = mean_pattern.shape
     pupil = np.sqrt(np.clip(mean_pattern, 0, None))
     # Scattered light around the pupil is the sample's, not the probe's.
     pupil = np.where(pupil > 0.15 * np.quantile(pupil, 0.995), pupil, 0)
-    total = (pupil**2).sum()
-    y = np.arange(height) - height // 2
-    x = np.arange(width) - width // 2
-    row = (pupil**2).sum(1) @ y / total
-    column = (pupil**2).sum(0) @ x / total
-    fy, fx = (y - row)[:, None] / height, (x - column)[None, :] / width
-    radius = np.sqrt(2 * ((pupil**2) * (fy**2 + fx**2)).sum() / total)
+    squared, radius, total = _pupil_frequencies(pupil**2)
+    height = mean_pattern.shape[0]
     found = []
     for reach in sorted({sign * value for value in _GUESS_RADII for sign in (-1, 1)}):
-        phase = np.pi * reach * height / radius * (fy**2 + fx**2)
-        wave = np.fft.fftshift(
-            np.fft.ifft2(np.fft.ifftshift(pupil * np.exp(1j * phase)), norm="ortho")
-        )
+        phase = np.pi * reach * height / radius * squared
+        wave = np.fft.ifft2(np.fft.ifftshift(pupil * np.exp(1j * phase)), norm="ortho")
+        wave = np.fft.fftshift(wave)
         found.append((wave * np.sqrt(mean_pattern.sum() / total))[None].astype(np.complex64))
     return found
+
+
+def _pupil_frequencies(power: NDArray[np.floating]) -> tuple[NDArray[np.float64], float, float]:
+    """Squared distance (H, W) from the pupil's middle, its radius (cycles per pixel), its sum."""
+    height, width = power.shape
+    total = float(power.sum())
+    y = np.arange(height) - height // 2
+    x = np.arange(width) - width // 2
+    row, column = power.sum(1) @ y / total, power.sum(0) @ x / total
+    squared = ((y - row)[:, None] / height) ** 2 + ((x - column)[None, :] / width) ** 2
+    # A disc's mean squared radius is half of that of its edge.
+    return squared, float(np.sqrt(2 * (power * squared).sum() / total)), total

@@ -4,7 +4,9 @@ A phase ramp over a patch moves its pattern on the detector and does nothing els
 (differential phase contrast), so the slope error of a predicted patch is the distance
 between its modelled and its measured pattern. It is found by least squares on
 amplitudes, √I − A ≈ −d·∇A, since their noise is the same in every pixel; unlike a centre of
-mass, that needs no complete detector, and background does not pull it.
+mass, that needs no complete detector, and background does not pull it. Photon noise and
+the pointing of the beam move patterns too: the slopes of a batch are believed as far as
+they scatter more than these two do (empirical Bayes; James & Stein 1961).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from napari_ptychonn.optics.propagation import diffract
 __all__ = ["slope_ramp"]
 
 _NOISE = 0.25
-_EXPECTED_PX = 0.7
+_POINTING_PX = 0.025
 _MOST_PX = 1.5
 
 
@@ -49,16 +51,18 @@ def slope_ramp(
     missing = amplitude - modelled
     if mask is not None:
         missing, down, right = missing * mask, down * mask, right * mask
-    # A prior of under a pixel keeps what few photons say from being believed too much.
-    prior = _NOISE / _EXPECTED_PX**2
-    yy = down.square().sum((-2, -1)) + prior
-    xx = right.square().sum((-2, -1)) + prior
+    yy = down.square().sum((-2, -1)) + 1e-3
+    xx = right.square().sum((-2, -1)) + 1e-3
     yx = (down * right).sum((-2, -1))
     to_y = -(missing * down).sum((-2, -1))
     to_x = -(missing * right).sum((-2, -1))
     determinant = yy * xx - yx.square()
-    move_y = ((xx * to_y - yx * to_x) / determinant).clamp(-_MOST_PX, _MOST_PX)
-    move_x = ((yy * to_x - yx * to_y) / determinant).clamp(-_MOST_PX, _MOST_PX)
+    move = torch.stack((xx * to_y - yx * to_x, yy * to_x - yx * to_y)) / determinant
+    noise = _NOISE * torch.stack((xx, yy)) / determinant + _POINTING_PX**2
+    # Precise slopes tell more of how far all of them scatter.
+    trust = noise.reciprocal().square()
+    signal = ((trust * (move.square() - noise)).sum() / trust.sum()).clamp_min(0)
+    move_y, move_x = (move * signal / (signal + noise)).clamp(-_MOST_PX, _MOST_PX)
     height, width = patches.shape[-2:]
     y = torch.arange(height, device=patches.device, dtype=move_y.dtype)
     x = torch.arange(width, device=patches.device, dtype=move_y.dtype)

@@ -25,7 +25,8 @@ __all__ = ["PassStep", "Predictor", "network_pass", "subsets_of"]
 Predictor = Callable[[Tensor, Tensor | None], Iterator[Prediction | Message]]
 """Points (M,) int64 and the object so far (H, W), or None, to predictions."""
 
-_LIGHT_PER_SUBSET = 3.0
+_COVER_PER_SUBSET = 0.8
+_PHOTONS_PER_SUBSET = 50.0
 _MOST_SUBSETS = 12
 
 
@@ -59,14 +60,17 @@ class PassStep:
 
 
 def subsets_of(frame: Frame, weight: Tensor) -> list[Tensor]:
-    """Points in subsets that each still cover the scan threefold.
+    """Points in subsets that each still cover the scan, and bring light enough.
+
+    Light enough is 50 photons on each object pixel: in less, what a subset finds is
+    mostly noise, and fewer subsets are better.
 
     Parameters
     ----------
     frame : Frame
         Places of the points.
     weight : Tensor, (h, w) float
-        Light |P|² of one point.
+        Light |P|² of one point, photons.
 
     Returns
     -------
@@ -77,7 +81,9 @@ def subsets_of(frame: Frame, weight: Tensor) -> list[Tensor]:
     corners = frame.corners.cpu().double()
     spans = corners.amax(0) - corners.amin(0) + lit**0.5
     covered = frame.n_points * lit / float(spans.prod())
-    count = int(min(max(covered / _LIGHT_PER_SUBSET, 1), _MOST_SUBSETS, frame.n_points))
+    photons = covered * float(weight.max())
+    count = min(covered / _COVER_PER_SUBSET, photons / _PHOTONS_PER_SUBSET, _MOST_SUBSETS)
+    count = max(1, min(int(count), frame.n_points // 2))
     return [torch.from_numpy(part) for part in interleave(corners.numpy(), count)]
 
 

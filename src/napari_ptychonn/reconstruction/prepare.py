@@ -13,7 +13,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.network.fit import check_fits
 from napari_ptychonn.network.preprocess import patch_pixel_scale, processed_shape
 from napari_ptychonn.network.weights import Network, channels_last, load_network
-from napari_ptychonn.optics.probe import guess_probes, scale_probe
+from napari_ptychonn.optics.probe import defocused_probes, guess_probes, scale_probe
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
@@ -52,8 +52,8 @@ class Prepared:
     pixel : tuple[float, float]
         Object pixel (y, x) in the scan's unit.
     probes : tuple of Tensor, (modes, h, w) complex64
-        The probe in √photons; several where it must be guessed; none where the network
-        does without and the scan has none.
+        The probe in √photons; where it is a guess, several to choose from; none where
+        the network does without and the scan has none.
     probe_is_guess : bool
         Whether it is to be refined.
     physics : bool
@@ -168,8 +168,9 @@ def _probes(
         )
     if scan.probe is not None:
         probe, scaled = scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)
-        said = "The probe's scale was set by the brightest patterns." if scaled else ""
-        return [probe], scan.probe_is_guess, (said,) if said else ()
+        said = ("The probe's scale was set by the brightest patterns.",) if scaled else ()
+        probes = defocused_probes(probe) if scan.probe_is_guess and needed else [probe]
+        return probes, scan.probe_is_guess, said
     if not needed:
         return [], False, ()
     said = "The scan has no probe: one is guessed from the mean pattern, and refined."

@@ -1,13 +1,13 @@
 """Rounds of probe refinement: predict, stitch, update the probe, predict again.
 
-Every round starts from the flat object: what an earlier, wrong probe taught would
-otherwise stay in the picture.
+The probe moves after every subset of a pass. Every round starts from the flat object:
+what an earlier, wrong probe taught would otherwise stay in the picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,16 +17,15 @@ from napari_ptychonn.optics.probe import ProbeUpdate
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
-from napari_ptychonn.reconstruction.measurements import Measurements, batches
+from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.passes import network_pass, subsets_of
 from napari_ptychonn.reconstruction.predict import Prediction, point_probes, predict
 from napari_ptychonn.reconstruction.settings import Auto
 
-__all__ = ["ProbeRound", "choose_probe", "refine_probe"]
+__all__ = ["ProbeRound", "choose_probe", "refine_probe", "update_probe"]
 
-_MOST_ROUNDS = 8
-_UPDATES_PER_ROUND = 3
-_SETTLED = 0.02
+_MOST_ROUNDS = 6
+_SETTLED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +60,34 @@ def refine_probe(
     """Refine the probe on all points of `frame`.
 
     Parameters are those of :func:`predict`; `rounds` is their number, or "auto" for as
-    many as lower the misfit by more than 2 % each, at most 8.
+    many as lower the misfit by more than 5 % each, at most 6.
 
     Yields
     ------
     Message or ProbeRound
         The probe after every round.
     """
+
+    def predictor(points: Tensor, estimate: Tensor | None) -> Iterator[Prediction | Message]:
+        # `probe` is the one of the moment: it moves after every subset.
+        return predict(network, measurements, frame, probe, points, estimate, batch_size=batch_size)
+
     last = float("inf")
     for number in range(1, (_MOST_ROUNDS if rounds == "auto" else rounds) + 1):
         subsets = subsets_of(frame, probe.abs().square().sum(0))
-
-        def predictor(
-            points: Tensor, estimate: Tensor | None, light: Tensor = probe
-        ) -> Iterator[Prediction | Message]:
-            return predict(
-                network, measurements, frame, light, points, estimate, batch_size=batch_size
-            )
-
-        found: Tensor | None = None
+        values: list[float] = []
         for event in network_pass(predictor, frame, subsets, None, should_stop=should_stop):
             if isinstance(event, Message):
                 yield event
-            elif event.found is not None:
-                found = event.found
-        if found is None or should_stop():
+            elif event.found is not None and event.subset is not None:
+                update = update_probe(
+                    probe, event.found, measurements, frame, event.subset, batch_size
+                )
+                probe = update.probe()
+                values.append(update.misfit)
+        if should_stop():
             return
-        value = last
-        for _ in range(_UPDATES_PER_ROUND):
-            probe, value = _updated(probe, found, measurements, frame, batch_size)
-            if should_stop():
-                return
+        value = values[-1]
         yield ProbeRound(probe, value, number)
         if rounds == "auto" and value > (1 - _SETTLED) * last:
             return
@@ -113,7 +109,7 @@ def choose_probe(
     Yields
     ------
     Message or ProbeRound
-        A round per candidate; the best one comes once more at the end.
+        A round per candidate; the best one comes once more at the end, as number 0.
     """
     best: ProbeRound | None = None
     for number, candidate in enumerate(candidates, start=1):
@@ -136,22 +132,26 @@ def choose_probe(
         if should_stop():
             break
     if best is not None:
-        yield best
+        yield replace(best, number=0)
 
 
 @torch.inference_mode()
-def _updated(
-    probe: Tensor, found: Tensor, measurements: Measurements, frame: Frame, batch_size: int
-) -> tuple[Tensor, float]:
-    """Probe after one update, and the misfit before it."""
+def update_probe(
+    probe: Tensor,
+    found: Tensor,
+    measurements: Measurements,
+    frame: Frame,
+    wanted: Tensor,
+    batch_size: int,
+) -> ProbeUpdate:
+    """Update of the probe from the points `wanted`."""
     update = ProbeUpdate(probe)
-    for points in batches(frame.n_points, batch_size):
-        on_device = points.to(measurements.device)
+    for on_device in wanted.split(batch_size):
         update.add(
             cut_windows(found, frame.indices(on_device)),
             point_probes(probe, frame, on_device),
-            measurements.amplitude(points),
+            measurements.amplitude(on_device.cpu()),
             measurements.mask,
             frame.shifts[on_device] if frame.subpixel else None,
         )
-    return update.probe(), update.misfit
+    return update

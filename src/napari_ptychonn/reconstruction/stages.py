@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +23,12 @@ from napari_ptychonn.reconstruction.events import (
 from napari_ptychonn.reconstruction.passes import Predictor, network_pass, subsets_of
 from napari_ptychonn.reconstruction.predict import Prediction, predict
 from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
-from napari_ptychonn.reconstruction.probe_rounds import ProbeRound, choose_probe, refine_probe
+from napari_ptychonn.reconstruction.probe_rounds import (
+    ProbeRound,
+    choose_probe,
+    refine_probe,
+    update_probe,
+)
 from napari_ptychonn.reconstruction.quality import PointMisfit, misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
 from napari_ptychonn.reconstruction.stitch import Stitch
@@ -159,8 +163,9 @@ class Stages:
                 continue
             self._probe = event.probe
             self._rounds += stage == "probe round"
-            yield Metrics(f"{stage} {event.number}", {"misfit": event.misfit})
-            yield self._progress(f"{stage} {event.number}", cost)
+            title = f"{stage} {event.number}" if event.number else f"best {stage}"
+            yield Metrics(title, {"misfit": event.misfit})
+            yield self._progress(title, cost)
 
     def _passes_of_network(self) -> Iterator[JobEvent]:
         job, network = self._job, self._job.network.module
@@ -169,9 +174,15 @@ class Stages:
             return
         assert isinstance(network, ProbeAwareNet)
         assert self._probe is not None
-        predictor = partial(
-            predict, network, job.measurements, job.frame, self._probe, batch_size=job.batch_size
-        )
+
+        def predictor(points: Tensor, estimate: Tensor | None) -> Iterator[Prediction | Message]:
+            # The probe is the one of the moment: where it was a guess, it still moves.
+            assert self._probe is not None
+            return predict(
+                network, job.measurements, job.frame, self._probe, points, estimate,
+                batch_size=job.batch_size,
+            )  # fmt: skip
+
         subsets = subsets_of(job.frame, self._probe.abs().square().sum(0))
         for number in range(1, job.settings.passes + 1):
             yield from self._pass(predictor, subsets, number)
@@ -223,6 +234,8 @@ class Stages:
                 keep[step.subset.cpu().numpy()] *= step.phases.cpu().numpy()[:, None, None]
             if number == 1 or not self._should_stop():
                 self._stitch, self._object = step.stitch, step.found
+            if self._refines_probe and step.subset is not None:
+                self._refine_along(step.subset)
             yield self._snapshot(stage)
         if not self._should_stop():
             self._object = self._stitch.object()
@@ -239,7 +252,7 @@ class Stages:
             return
         for event in sweep_object(
             job.measurements, job.frame, self._object, self._probe, wanted,
-            update_probe=job.probe_is_guess and job.settings.probe_rounds != 0,
+            update_probe=self._refines_probe,
             seed=job.settings.seed, should_stop=self._should_stop,
         ):  # fmt: skip
             if isinstance(event, SweepState):
@@ -262,13 +275,27 @@ class Stages:
                 return
         yield self._progress("misfit", _QUALITY_COST)
 
+    @property
+    def _refines_probe(self) -> bool:
+        return self._job.probe_is_guess and self._job.settings.probe_rounds != 0
+
+    def _refine_along(self, subset: Tensor) -> None:
+        job = self._job
+        if self._probe is None or self._object is None or not job.network.card.needs_probe:
+            return
+        self._probe = update_probe(
+            self._probe, self._object, job.measurements, job.frame, subset, job.batch_size
+        ).probe()
+
     def _room_for_patches(self) -> np.ndarray | None:
         frame = self._job.frame
         shape = (frame.n_points, *frame.patch_shape)
         wanted = self._job.settings.keep_patches
         if not wanted or 8 * int(np.prod(shape)) > _PATCH_BYTES:
             return None
-        self._patches = np.full(shape, np.nan, np.complex64)
+        # A later pass overwrites the earlier one's, point by point: a stopped one has them all.
+        if self._patches is None:
+            self._patches = np.full(shape, np.nan, np.complex64)
         return self._patches
 
     @staticmethod

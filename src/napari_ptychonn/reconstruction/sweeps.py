@@ -95,7 +95,8 @@ def sweep_object(
     best, lowest = state, judge.deviance(state)
     mark, since = lowest, 0
     yield Metrics("held-out photons", {"deviance": lowest, "sweeps": 0})
-    state = SweepState(state.object, state.probe * dim, 0)
+    # Sweeps change their object in place, and the one before them may stay the best.
+    state = SweepState(state.object.clone(), state.probe * dim, 0)
     while state.sweeps < _MOST_SWEEPS and since < _PATIENCE:
         state, value = _one_sweep(measurements, frame, state, settings, held, seed, should_stop)
         if should_stop():

@@ -5,7 +5,9 @@ Singer 2011, doi:10.1016/j.acha.2010.02.001; for ptychography Marchesini et al. 
 doi:10.1107/S1600576716008074). Maximised is Σ_x |Σ_j w_j s_j* O_j(x)|² / Σ_j w_j(x). Power
 iterations alone settle neighbours at once and a whole scan hardly ever; so neighbours
 are merged into groups, groups into larger ones, and the few that are left are solved
-exactly before the phases are refined on the way back. Patches enter as sums over cells
+exactly before the phases are refined on the way back. Where patches overlap little, that
+may leave vortices, which no local step can undo: the leading eigenvector of the whole,
+started from there, has none, and Newton's method settles the rest. Patches enter as sums over cells
 of a few pixels that lie alike on the object for all of them, which keeps the linear
 algebra small and loses nothing that a global phase needs.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import eigh_tridiagonal
 from scipy.sparse import csr_array, diags_array, vstack
 from scipy.sparse.linalg import cg
 from torch import Tensor
@@ -28,6 +31,11 @@ _GROUP = 16
 _POWER_ITERATIONS = 10
 _NEWTON_STEPS = 6
 _TURN_TOLERANCE = 1e-3
+_GROUND = 1e-6
+_LANCZOS_VECTORS = 40
+_MOST_RESTARTS = 12
+_EIGEN_TOLERANCE = 1e-4
+_SPENT = 1e-5
 
 
 def cell_size(n_points: int, patch_shape: tuple[int, int]) -> int:
@@ -109,7 +117,7 @@ def synchronise(
     agreement.setdiag(0)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    phases = _solve(agreement[order][:, order])[back]
+    phases = _spectral(agreement, _solve(agreement[order][:, order])[back])
     if fixed is None:
         return _newton(agreement, _refine(agreement, phases, 0), 0)
     turn = np.vdot(phases[: len(fixed)], fixed)
@@ -146,6 +154,55 @@ def _solve(agreement: csr_array) -> NDArray[np.complex64]:
     return _refine(agreement, phases, 0)
 
 
+def _spectral(agreement: csr_array, start: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Phases of the leading eigenvector of all patches, or `start` where those agree more."""
+    n_points = len(start)
+    if n_points <= 2 * _GROUP:
+        return start
+    degree = np.maximum(abs(agreement).sum(1), np.finfo(np.float32).tiny)
+    scale = (1 / np.sqrt(degree)).astype(np.float32)
+    between = scale[agreement.indices] * np.repeat(scale, np.diff(agreement.indptr))
+    scaled = csr_array(
+        (agreement.data * between, agreement.indices, agreement.indptr), agreement.shape
+    )
+    leading = start / scale
+    for _ in range(_MOST_RESTARTS):
+        leading, left = _lanczos(scaled, leading)
+        if left < _EIGEN_TOLERANCE:
+            break
+    leading = leading * scale
+    # Parts of a scan that do not touch have eigenvectors of their own, and are faint here.
+    seen = np.abs(leading) > _FAINT * np.abs(leading).max()
+    found = _refine(agreement, np.where(seen, _unit(leading, start), start), 0)
+    start = _refine(agreement, start, 0)
+    return max((start, found), key=lambda phases: np.vdot(phases, agreement @ phases).real)
+
+
+def _lanczos(
+    matrix: csr_array, start: NDArray[np.complex64]
+) -> tuple[NDArray[np.complex64], float]:
+    """Vector of largest Rayleigh quotient in a Krylov space, and its residual.
+
+    Unlike ARPACK's, it never draws random numbers, and a zero matrix gives `start`.
+    """
+    basis = np.empty((min(_LANCZOS_VECTORS, len(start)), len(start)), np.complex64)
+    basis[0] = start / np.linalg.norm(start)
+    diagonal, beside = [], []
+    for size in range(1, len(basis) + 1):
+        image = matrix @ basis[size - 1]
+        diagonal.append(np.vdot(basis[size - 1], image).real)
+        for _ in range(2):
+            image = image - (basis[:size].conj() @ image) @ basis[:size]
+        rest = float(np.linalg.norm(image))
+        if size == len(basis) or rest < _SPENT:
+            break
+        beside.append(rest)
+        basis[size] = image / rest
+    _, vectors = eigh_tridiagonal(diagonal, beside, select="i", select_range=(size - 1, size - 1))
+    leading = vectors[:, 0].astype(np.float32)
+    return leading @ basis[:size], rest * abs(float(leading[-1]))
+
+
 def _leading(blocks: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Unit phases (G, n) of the leading eigenvectors of Hermitian blocks (G, n, n)."""
     degree = np.maximum(np.abs(blocks).sum(2), np.finfo(np.float32).tiny)
@@ -179,20 +236,28 @@ def _newton(
     """
     rows = np.repeat(np.arange(agreement.shape[0]), np.diff(agreement.indptr))
     free = slice(n_fixed, None)
-    for _ in range(_NEWTON_STEPS):
-        links = phases[rows].conj() * agreement.data * phases[agreement.indices]
+    best, kept = -np.inf, phases
+    for _ in range(_NEWTON_STEPS + 1):
+        turned = phases.astype(np.complex128)
+        links = turned[rows].conj() * agreement.data * turned[agreement.indices]
+        agreed = float(links.real.sum())
+        if not agreed > best:
+            break
+        best, kept = agreed, phases
         # A link that still disagrees would make L indefinite; it must not push.
-        weights = np.maximum(links.real, 0).astype(np.float64)
+        weights = np.maximum(links.real, 0)
         graph = csr_array((weights, agreement.indices, agreement.indptr), agreement.shape)
         degree = np.maximum(graph.sum(1), np.finfo(np.float32).tiny)
-        laplacian = (diags_array(degree) - graph).tocsr()[free, free]
+        # L does not see a turn of everything, and rounding must not become one.
+        laplacian = (diags_array((1 + _GROUND) * degree) - graph).tocsr()[free, free]
         uphill = np.bincount(rows, links.imag, len(phases))[free]
         step, _ = cg(laplacian, uphill, rtol=1e-3, maxiter=500, M=diags_array(1 / degree[free]))
         step = np.clip(step - (0 if n_fixed else step.mean()), -1, 1)
+        phases = phases.copy()
         phases[free] *= np.exp(1j * step).astype(np.complex64)
         if np.abs(step).max(initial=0) < _TURN_TOLERANCE:
-            break
-    return phases
+            return phases
+    return kept
 
 
 def _unit(

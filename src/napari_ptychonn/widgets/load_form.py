@@ -191,9 +191,13 @@ class LoadForm(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         for turn in self.turns.values():
             row.addWidget(turn)
-        files = {"Positions file": self.positions_file, "Probe file": self.probe_file}
-        folds = {
-            "Datasets": {role.capitalize(): box for role, box in self.datasets.items()} | files,
+        files: dict[str, QWidget] = {
+            **{role.capitalize(): box for role, box in self.datasets.items()},
+            "Positions file": self.positions_file,
+            "Probe file": self.probe_file,
+        }
+        folds: dict[str, dict[str, QWidget]] = {
+            "Datasets": files,
             "Geometry": {
                 "Energy": energy,
                 "Distance, mm": self.distance,

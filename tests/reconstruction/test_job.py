@@ -1,0 +1,333 @@
+"""The whole job: nearer to the truth than flat, the same twice, and stopped at once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_ptychonn.errors import ScanError, SettingsError
+from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.network.ptychonn import PtychoNN
+from napari_ptychonn.network.weights import Network
+from napari_ptychonn.reconstruction import measurements, stages
+from napari_ptychonn.reconstruction.comparison import compare
+from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress, Snapshot
+from napari_ptychonn.reconstruction.job import reconstruct, reconstruct_events
+from napari_ptychonn.reconstruction.settings import ReconstructionSettings, Region
+
+QUICK = ReconstructionSettings(device="cpu", sweeps=0, passes=2, batch_size=16)
+
+
+class Counted(torch.nn.Module):
+    """A network that counts its calls, and may run out of memory in one of them."""
+
+    def __init__(self, module, fails_at=None):
+        super().__init__()
+        self.module = module
+        self.sizes = []
+        self.fails_at = fails_at
+
+    def patches(self, amplitude, *rest, **named):
+        self.sizes.append(len(amplitude))
+        if len(self.sizes) == self.fails_at:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.module.patches(amplitude, *rest, **named)
+
+
+@pytest.fixture
+def counted(network, monkeypatch):
+    """The bundled network, counted; a job asks what family it is by its class."""
+    module = Counted(network.module)
+    monkeypatch.setattr(stages, "ProbeAwareNet", Counted)
+    return replace(network, module=module), module
+
+
+def against_truth(simulation, result):
+    truth, positions = simulation.truth, simulation.scan.positions_px
+    corner = tuple(value / truth.pixel_m for value in truth.corner_m)
+    found = tuple(np.asarray(result.corner) / np.asarray(result.pixel))
+    region = (tuple(positions.min(0)), tuple(positions.max(0)))
+    return compare(result.object, found, truth.object, corner, region)
+
+
+def flat_error(simulation):
+    """NRMSE of the best flat object."""
+    truth = simulation.truth
+    ones = np.ones_like(truth.object)
+    corner = tuple(value / truth.pixel_m for value in truth.corner_m)
+    positions = simulation.scan.positions_px
+    region = (tuple(positions.min(0)), tuple(positions.max(0)))
+    return compare(ones, corner, truth.object, corner, region).nrmse_scaled
+
+
+@pytest.fixture(scope="module")
+def plain(simulation, network):
+    """Result and events of the network alone."""
+    events = list(reconstruct_events(simulation.scan, QUICK, network=network))
+    return events[-1].result, events
+
+
+def test_the_network_alone_is_far_nearer_to_the_truth_than_a_flat_object(simulation, plain):
+    same = against_truth(simulation, plain[0])
+    assert same.nrmse < 0.7 * flat_error(simulation)
+    assert same.phase_correlation > 0.8
+    assert same.amplitude_correlation > 0.6
+
+
+def test_sweeps_bring_it_nearer_still_and_lower_the_misfit(simulation, network, plain):
+    swept = reconstruct(simulation.scan, replace(QUICK, sweeps=10), network=network)
+    assert against_truth(simulation, swept).nrmse < against_truth(simulation, plain[0]).nrmse
+    assert swept.report.misfit < plain[0].report.misfit
+    assert swept.report.sweeps == 10
+
+
+def test_a_result_says_what_was_done_and_where_it_lies(simulation, plain):
+    result, _ = plain
+    scan = simulation.scan
+    report = result.report
+    assert (report.passes, report.sweeps, report.probe_rounds, report.stopped) == (2, 0, 0, False)
+    assert report.patterns_per_second == pytest.approx(100 / report.seconds)
+    assert result.object.dtype == np.complex64
+    assert result.coverage.shape == result.disagreement.shape == result.object.shape
+    assert result.pixel == pytest.approx(scan.pixel_m)
+    np.testing.assert_array_equal(result.positions, scan.positions)
+    np.testing.assert_array_equal(result.indices, np.arange(100))
+    # The patterns' misfit and that of the whole agree: one is the mean of the other by light.
+    sums = scan.patterns.read(np.arange(100)).sum((1, 2))
+    assert report.misfit == pytest.approx((result.misfit * sums).sum() / sums.sum(), rel=1e-3)
+
+
+def test_nothing_is_made_up_where_no_light_fell(plain):
+    result, _ = plain
+    unknown = ~np.isfinite(result.object)
+    assert unknown.any()
+    assert not unknown.all()
+    np.testing.assert_array_equal(unknown, ~np.isfinite(result.disagreement))
+    assert result.coverage[unknown].max() < result.coverage[~unknown].min()
+
+
+def test_the_events_tell_a_growing_picture_and_end_with_the_result(plain):
+    result, events = plain
+    finished = [event for event in events if isinstance(event, Finished)]
+    assert finished == [events[-1]]
+    assert not events[-1].stopped
+    snapshots = [event for event in events if isinstance(event, Snapshot)]
+    assert {"pass 1", "pass 2"} <= {event.stage for event in snapshots}
+    known = [np.isfinite(event.object).mean() for event in snapshots]
+    assert known[0] <= known[-1] + 1e-9
+    np.testing.assert_array_equal(snapshots[-1].object, result.object)
+    progress = [event for event in events if isinstance(event, Progress)]
+    done = [event.done for event in progress]
+    assert done == sorted(done)
+    assert all(event.done <= event.total for event in progress)
+    values = [event for event in events if isinstance(event, Metrics)][-1].values
+    assert values["misfit"] == result.report.misfit
+
+
+def test_a_snapshot_is_the_listeners_own(simulation, network):
+    for event in reconstruct_events(simulation.scan, QUICK, network=network):
+        if isinstance(event, Snapshot):
+            event.object[:] = 0
+        if isinstance(event, Finished):
+            assert np.nanmax(np.abs(event.result.object)) > 0.5
+
+
+def test_the_same_seed_gives_the_same_object(simulation, network):
+    settings = replace(QUICK, sweeps=2, seed=3)
+    first, second, other = (
+        reconstruct(simulation.scan, chosen, network=network).object
+        for chosen in (settings, settings, replace(settings, seed=4))
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("calls", [1, 3])
+def test_a_stop_ends_the_job_within_a_batch_and_keeps_what_there_is(simulation, counted, calls):
+    network, module = counted
+    stop = []
+    events = []
+    for event in reconstruct_events(
+        simulation.scan, QUICK, network=network, should_stop=lambda: len(module.sizes) >= calls
+    ):
+        events.append(event)
+        stop.append(len(module.sizes))
+    assert len(module.sizes) == calls
+    finished = events[-1]
+    assert finished.stopped
+    assert finished.result.report.stopped
+    assert finished.result.report.passes == 0
+    assert np.isfinite(finished.result.object).any()
+    assert np.isnan(finished.result.misfit).all()
+
+
+def test_a_stop_in_the_second_pass_keeps_the_first(simulation, counted):
+    network, module = counted
+    settings = replace(QUICK, keep_patches=True)
+    list(reconstruct_events(simulation.scan, replace(settings, passes=1), network=network))
+    in_one_pass = len(module.sizes)
+    module.sizes.clear()
+    result = reconstruct(
+        simulation.scan, settings, network=network,
+        should_stop=lambda: len(module.sizes) >= in_one_pass + 2,
+    )  # fmt: skip
+    assert len(module.sizes) == in_one_pass + 2
+    assert result.report.stopped
+    assert result.report.passes == 1
+    assert against_truth(simulation, result).nrmse < 0.8 * flat_error(simulation)
+    assert np.isfinite(result.patches).all()
+
+
+def test_a_stop_before_anything_is_known_is_no_trouble(simulation, network):
+    result = reconstruct(simulation.scan, QUICK, network=network, should_stop=lambda: True)
+    assert result.report.stopped
+
+
+def test_a_fraction_uses_that_many_points(simulation, network):
+    result = reconstruct(simulation.scan, replace(QUICK, fraction=0.4), network=network)
+    assert len(result.indices) == 40
+    assert len(result.misfit) == 40
+    np.testing.assert_array_equal(result.positions, simulation.scan.positions[result.indices])
+    assert against_truth(simulation, result).nrmse < 0.8 * flat_error(simulation)
+
+
+def test_a_region_uses_only_the_points_inside(simulation, network):
+    positions = simulation.scan.positions
+    (top, left), (bottom, right) = positions.min(0), positions.max(0)
+    middle = (left + right) / 2
+    half = Region(((top - 1, left - 1), (bottom + 1, left - 1), (bottom + 1, middle), (-1, middle)))
+    result = reconstruct(simulation.scan, replace(QUICK, region=half), network=network)
+    np.testing.assert_array_equal(result.indices, np.flatnonzero(positions[:, 1] < middle))
+    assert result.object.shape[1] < result.object.shape[0]
+
+
+def test_kept_patches_lie_in_the_phase_of_the_object(simulation, network):
+    result = reconstruct(simulation.scan, replace(QUICK, keep_patches=True), network=network)
+    assert result.patches.shape == (100, 32, 32)
+    first = np.rint(simulation.scan.positions_px).astype(int) - 16
+    corner = np.rint(np.asarray(result.corner) / np.asarray(result.pixel)).astype(int)
+    weight = np.abs(result.probe[0]) ** 2
+    turns = []
+    for patch, (y, x) in zip(result.patches, first - corner, strict=True):
+        window = np.nan_to_num(result.object[y : y + 32, x : x + 32])
+        turns.append(np.angle((weight * patch.conj() * window).sum()))
+    assert np.abs(turns).max() < 0.5
+    assert np.std(turns) < 0.15
+
+
+def test_without_being_asked_no_patches_are_kept(plain):
+    assert plain[0].patches is None
+
+
+def test_a_full_memory_halves_the_batch_and_says_so(simulation, network, monkeypatch, plain):
+    module = Counted(network.module, fails_at=2)
+    monkeypatch.setattr(stages, "ProbeAwareNet", Counted)
+    events = list(
+        reconstruct_events(simulation.scan, QUICK, network=replace(network, module=module))
+    )
+    result = events[-1].result
+    assert module.sizes[:3] == [16, 16, 8]
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert said == ["The device's memory is full: going on with batches of 8 patterns."]
+    assert list(result.report.messages) == said
+    # All points are there, and the picture is that of the undisturbed job.
+    known = np.isfinite(result.object) & np.isfinite(plain[0].object)
+    assert np.isfinite(result.misfit).all()
+    np.testing.assert_allclose(result.coverage, plain[0].coverage, rtol=1e-3, atol=1e-3)
+    assert np.abs(result.object - plain[0].object)[known].mean() < 0.05
+
+
+def test_a_memory_too_small_for_one_pattern_is_not_hidden(simulation, network, monkeypatch):
+    class Full(Counted):
+        def patches(self, *given, **named):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(stages, "ProbeAwareNet", Full)
+    full = replace(network, module=Full(network.module))
+    with pytest.raises(torch.OutOfMemoryError):
+        reconstruct(simulation.scan, QUICK, network=full)
+
+
+def test_patterns_are_read_in_batches_however_many_there_are(simulation, network, monkeypatch):
+    asked = []
+
+    class Recording:
+        shape = simulation.scan.patterns.shape
+
+        def read(self, indices):
+            asked.append(len(indices))
+            return simulation.scan.patterns.read(indices)
+
+    monkeypatch.setattr(measurements, "_CACHE_BYTES", 0)
+    scan = replace(simulation.scan, patterns=Recording())
+    kept = reconstruct(simulation.scan, replace(QUICK, sweeps=1), network=network)
+    result = reconstruct(scan, replace(QUICK, sweeps=1), network=network)
+    # The survey of the flux reads 32 at a time, sweeps as many, the network its batches.
+    assert max(asked) <= 32
+    np.testing.assert_array_equal(result.object, kept.object)
+
+
+def test_a_probe_that_is_a_guess_is_refined(network, make_scan):
+    wrong = make_scan(guess_defocus=1.0)
+    settings = replace(QUICK, probe_rounds=3)
+    fixed = reconstruct(wrong.scan, replace(settings, probe_rounds=0), network=network)
+    refined = reconstruct(wrong.scan, settings, network=network)
+    assert (fixed.report.probe_rounds, refined.report.probe_rounds) == (0, 3)
+    assert refined.report.misfit < 0.8 * fixed.report.misfit
+
+    def overlap(probe):
+        truth = wrong.truth.probe[0]
+        return abs(np.vdot(truth, probe[0])) / np.linalg.norm(truth) / np.linalg.norm(probe[0])
+
+    assert overlap(fixed.probe) < 0.5
+    assert overlap(refined.probe) > 0.75
+
+
+def test_a_network_of_raw_patterns_needs_no_probe(simulation):
+    torch.manual_seed(0)
+    sizes = {"encoder": (4, 8, 8), "decoder": (8, 8, 4)}
+    card = NetworkCard("tiny", "ptychonn", architecture=sizes, pattern_size=32)
+    direct = Network(card, PtychoNN(**sizes).eval(), simulation.scan.provenance.path)
+    scan = replace(simulation.scan, probe=None)
+    events = list(reconstruct_events(scan, replace(QUICK, sweeps=3), network=direct))
+    result = events[-1].result
+    said = [event.text for event in events if isinstance(event, Message)]
+    assert any("one pass is all" in text for text in said)
+    assert any("nothing to sweep with" in text for text in said)
+    assert result.probe.shape == (0, 32, 32)
+    assert result.report.passes == 1
+    assert np.isnan(result.report.misfit)
+    assert np.isfinite(result.object).any()
+
+
+def test_a_network_of_raw_patterns_is_judged_where_the_scan_has_a_probe(simulation):
+    torch.manual_seed(0)
+    sizes = {"encoder": (4, 8, 8), "decoder": (8, 8, 4)}
+    card = NetworkCard("tiny", "ptychonn", architecture=sizes, pattern_size=32)
+    direct = Network(card, PtychoNN(**sizes).eval(), simulation.scan.provenance.path)
+    swept = reconstruct(simulation.scan, replace(QUICK, sweeps=5, passes=1), network=direct)
+    assert np.isfinite(swept.misfit).all()
+    assert against_truth(simulation, swept).nrmse < 0.7 * flat_error(simulation)
+
+
+def test_a_near_field_scan_is_refused_with_the_reason(simulation, network):
+    scan = replace(simulation.scan, near_field="it was measured 5 mm behind the sample")
+    with pytest.raises(ScanError, match="5 mm behind the sample"):
+        reconstruct(scan, QUICK, network=network)
+
+
+def test_a_scan_without_a_photon_is_refused(simulation, network):
+    class Dark:
+        shape = simulation.scan.patterns.shape
+
+        def read(self, indices):
+            return np.zeros((len(indices), 32, 32), np.float32)
+
+    with pytest.raises(ScanError, match="no photon"):
+        reconstruct(replace(simulation.scan, patterns=Dark()), QUICK, network=network)
+
+
+def test_a_device_that_is_not_there_is_refused(simulation, network):
+    with pytest.raises(SettingsError, match="not available"):
+        reconstruct(simulation.scan, replace(QUICK, device="cuda:77"), network=network)
