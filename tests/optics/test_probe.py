@@ -114,9 +114,7 @@ def test_a_probe_in_photons_keeps_its_scale(world):
 
 @pytest.mark.parametrize(("factor", "is_guess"), [(1e-3, False), (1e3, False), (1.3, True)])
 def test_a_probe_of_another_scale_gets_the_flux(world, factor, is_guess):
-    found, scaled = scale_probe(
-        factor * world.probe.numpy(), np.full(9, 6e4), is_guess=is_guess
-    )
+    found, scaled = scale_probe(factor * world.probe.numpy(), np.full(9, 6e4), is_guess=is_guess)
     assert scaled
     assert (np.abs(found) ** 2).sum() == pytest.approx(6e4, rel=1e-4)
 

@@ -54,7 +54,7 @@ def test_a_fraction_counts_inside_the_region():
     [(0.001, None), (1.0, Region(((100, 100), (100, 120), (120, 100))))],
 )
 def test_fewer_than_two_points_are_refused_with_a_remedy(fraction, region):
-    with pytest.raises(SettingsError, match="leave [01] of 900") as refused:
+    with pytest.raises(SettingsError, match=r"leave [01] of 900") as refused:
         select_points(GRID, fraction, region)
     assert "larger" in refused.value.remedy
 

@@ -82,7 +82,7 @@ def test_a_stitch_of_nothing_is_dark_everywhere():
 
 
 def test_disagreement_is_the_spread_of_the_patches(patches, rng):
-    frame, truth, weight, _ = patches
+    frame, _, weight, _ = patches
     # Every patch says 1 plus its own error: at each pixel a known weighted spread.
     errors = torch.from_numpy(rng.normal(0, 0.1, 36).astype(np.float32))
     flat = torch.ones(36, SIZE, SIZE, dtype=torch.complex64) + errors[:, None, None]
@@ -113,7 +113,7 @@ def test_brighter_patches_count_more():
 
 
 def test_pieces_that_fit_into_memory_give_the_same_as_one_go(patches, rng, monkeypatch):
-    frame, truth, weight, cut = patches
+    frame, _, weight, cut = patches
     turns = torch.from_numpy(np.exp(2j * np.pi * rng.random(36)).astype(np.complex64))
     turned = cut * turns[:, None, None]
     _, whole = stitched(frame, turned, weight, batch=4)

@@ -28,6 +28,7 @@ Predictor = Callable[[Tensor, Tensor | None], Iterator[Prediction | Message]]
 _COVER_PER_SUBSET = 0.8
 _PHOTONS_PER_SUBSET = 50.0
 _MOST_SUBSETS = 12
+_MOMENTUM = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def network_pass(
     """
     device = frame.corners.device
     total = Stitch(frame.shape, device)
-    found = start
+    found, change = start, None
     for subset in subsets:
         part = Pass(frame, device)
         stopping = False
@@ -136,7 +137,8 @@ def network_pass(
         stitch = part.stitch()
         turn = _common_turn(stitch, found)
         total.merge(stitch, turn)
-        found = _merged(found, stitch, turn)
+        change = _change(found, stitch, turn, change)
+        found = stitch.object() if found is None else found + change
         phases = torch.from_numpy(part.phases().conj()).to(device) * turn
         yield PassStep(0, found, total, None, phases, part.points())
         if stopping:
@@ -150,9 +152,12 @@ def _common_turn(stitch: Stitch, found: Tensor | None) -> Tensor:
     return torch.polar(torch.ones_like(agreement.real), agreement.angle())
 
 
-def _merged(found: Tensor | None, stitch: Stitch, turn: Tensor) -> Tensor:
-    new = stitch.object() * turn
+def _change(
+    found: Tensor | None, stitch: Stitch, turn: Tensor, last: Tensor | None
+) -> Tensor | None:
+    """What a subset changes, with momentum: smooth phase moves little in one step."""
     if found is None:
-        return new
+        return None
     share = stitch.weight / (stitch.weight + 0.1 * stitch.typical_weight)
-    return found + share * (new - found)
+    change = share * (stitch.object() * turn - found)
+    return change if last is None else change + _MOMENTUM * last

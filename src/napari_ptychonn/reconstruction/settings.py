@@ -56,7 +56,7 @@ class ReconstructionSettings:
     network: str = "ptychonn-probe"
     device: str = "auto"
     fraction: float = 1.0
-    passes: int = 3
+    passes: int = 4
     probe_rounds: int | Auto = "auto"
     sweeps: int | Auto = "auto"
     batch_size: int | None = None

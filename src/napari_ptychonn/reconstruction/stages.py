@@ -60,6 +60,9 @@ class Stages:
         self._probe: Tensor | None = prepared.probes[0] if prepared.probes else None
         self._stitch = Stitch(prepared.frame.shape, prepared.device)
         self._object: Tensor | None = None
+        # Where the next pass goes on; the object of a pass is the mean of its subsets, which
+        # is less noisy and lags behind.
+        self._latest: Tensor | None = None
         self._patches: np.ndarray | None = None
         self._misfit = PointMisfit(prepared.frame.n_points)
         self._passes = self._rounds = self._sweeps = 0
@@ -220,7 +223,7 @@ class Stages:
         frame, stage = self._job.frame, f"pass {number}"
         keep = self._room_for_patches()
         for step in network_pass(
-            predictor, frame, subsets, self._object, should_stop=self._should_stop
+            predictor, frame, subsets, self._latest, should_stop=self._should_stop
         ):
             if isinstance(step, Message):
                 yield step
@@ -234,6 +237,7 @@ class Stages:
                 keep[step.subset.cpu().numpy()] *= step.phases.cpu().numpy()[:, None, None]
             if number == 1 or not self._should_stop():
                 self._stitch, self._object = step.stitch, step.found
+            self._latest = step.found
             if self._refines_probe and step.subset is not None:
                 self._refine_along(step.subset)
             yield self._snapshot(stage)

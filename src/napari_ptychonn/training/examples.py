@@ -208,7 +208,8 @@ def _noise(shape: torch.Size, transfer: Tensor, rng: np.random.Generator) -> Ten
     """Complex noise of unit variance in each part, filtered by `transfer`."""
     white = rng.standard_normal((*shape, 2), dtype=np.float32)
     filtered = torch.fft.ifft2(torch.view_as_complex(torch.from_numpy(white)) * transfer)
-    return filtered / filtered.real.std((-2, -1), keepdim=True)
+    # In a field smaller than the filter only the mean is left, which does not vary.
+    return filtered / filtered.real.std((-2, -1), keepdim=True).clamp_min(1e-6)
 
 
 def _per_point(fields: NDArray[np.complex64], points: int) -> Tensor:

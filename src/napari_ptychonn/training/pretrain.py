@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_ptychonn.errors import OutputError
 from napari_ptychonn.network.card import Family
 from napari_ptychonn.network.weights import channels_last
 from napari_ptychonn.reconstruction.events import (
@@ -232,5 +233,11 @@ def _log(folder: Path, line: dict[str, Any]) -> None:
     rounded = {
         key: round(value, 5) if isinstance(value, float) else value for key, value in line.items()
     }
-    with (folder / "log.jsonl").open("a") as log:
-        log.write(json.dumps(rounded) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(rounded) + "\n")
+    except OSError as error:
+        raise OutputError(
+            "training log", folder / "log.jsonl", str(error), remedy="choose another folder"
+        ) from error
