@@ -35,7 +35,7 @@ def memory() -> Iterator[Figure]:
             yield Figure(case, "simulated in", time.perf_counter() - started, "s")
             yield Figure(case, "file", file.stat().st_size / 1e9, "GB")
             run = run_shell(
-                ["reconstruct", file, "-o", output, "--sweeps", "0", "--passes", "2", "-q"]
+                ["reconstruct", file, "-o", output, "--sweeps", "0", "--passes", "1", "-q"]
             )
             result = load(output)
         peaks.append(run.peak_bytes)

@@ -16,7 +16,7 @@ def test_a_scan_with_geometry_is_told_with_units(tmp_path, world):
     assert facts["points"] == 20
     assert facts["pattern_shape"] == [32, 24]
     assert facts["geometry"]["distance_m"] == 1.5
-    assert facts["probe"] == {"modes": 1, "is_guess": False}
+    assert facts["probe"] == {"modes": 1, "is_guess": True}
     text = describe_text(scan)
     for words in (
         "CXI",

@@ -41,17 +41,18 @@ def test_cxi_gives_positions_geometry_probe_and_mask(tmp_path, world, variant):
     np.testing.assert_allclose(scan.pixel_m, world.pixel_m, rtol=1e-6)
     np.testing.assert_allclose(scan.positions_px, world.positions_px, rtol=1e-6)
     np.testing.assert_array_equal(scan.probe[0], world.probe)
-    assert not scan.probe_is_guess
+    assert scan.probe_is_guess
     assert scan.mask.sum() == scan.mask.size - 1
     assert not scan.mask[0, 0]
     assert any("without negation" in sentence for sentence in scan.provenance.assumptions)
 
 
-def test_cxi_says_that_its_illumination_is_a_guess(tmp_path, world):
+@pytest.mark.parametrize("guess", [True, False])
+def test_cxi_can_say_whether_its_illumination_is_a_guess(tmp_path, world, guess):
     path = write_cxi(tmp_path / "scan.cxi", world)
     with h5py.File(path, "a") as file:
-        file["entry_1/instrument_1/source_1/illumination"].attrs["is_guess"] = True
-    assert open_scan(path).probe_is_guess
+        file["entry_1/instrument_1/source_1/illumination"].attrs["is_guess"] = guess
+    assert open_scan(path).probe_is_guess is guess
 
 
 def test_cxi_takes_the_detector_from_basis_vectors_and_corner(tmp_path, world):

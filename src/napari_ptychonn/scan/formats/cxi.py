@@ -84,7 +84,10 @@ class Cxi:
             datasets["probe"] = illumination
             probe = container.array(illumination)
             guess = container.attribute(illumination, "is_guess")
-            is_guess = bool(guess) if guess is not None else "guess" in illumination
+            # A beamline writes what it expects, not what was found.
+            is_guess = guess is None or bool(guess)
+            if guess is None:
+                notes.append("the illumination is taken as a first guess, and refined")
         mask = None
         mask_name = _chosen(container, options, "mask", MASKS)
         if mask_name is not None:
