@@ -1,4 +1,9 @@
-"""Memory against the number of patterns: 2,000 and 20,000 of 128×128 from disk."""
+"""Memory against the number of patterns: 2,000 and 20,000 of 128×128 from disk.
+
+Two buffers fill up to a fixed size and then stay: patterns that are kept where all of them
+fit into 512 MB, and patches that wait for their phases, up to 256 MB. The first is in use
+at the smaller number alone, the second nearly full at the larger.
+"""
 
 from __future__ import annotations
 

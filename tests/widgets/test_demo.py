@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QSettings
 
 from napari_ptychonn.simulation import sample_scan
 from napari_ptychonn.simulation.settings import SimulationSettings
@@ -20,10 +18,8 @@ RUN_MS = 30_000
 def test_the_demo_loads_the_sample_and_reconstructs_it(
     make_napari_viewer: Callable[..., Any],
     qtbot: Any,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path))
     small = SimulationSettings(sample="bars", size=32, points=25, step_px=3.0)
     monkeypatch.setattr(sample_scan, "SAMPLE_SCANS", {"circuit-zone-plate": small})
     viewer = make_napari_viewer()

@@ -14,7 +14,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Shapes
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QSettings, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget
 
 from napari_ptychonn.errors import SettingsError
@@ -36,11 +36,6 @@ from napari_ptychonn.widgets.reconstruct_state import (
 from napari_ptychonn.widgets.region import region_from_shapes
 
 RUN_MS = 30_000
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path) -> None:
-    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "ini"))
 
 
 @pytest.fixture(scope="module")

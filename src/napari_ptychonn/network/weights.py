@@ -196,7 +196,7 @@ def load_network(name_or_path: str | Path, *, device: str | torch.device = "cpu"
     }
     _check_state(module, state, path)
     module.load_state_dict(state)
-    return Network(card, channels_last(module.to(device)), path)
+    return Network(card, module.to(device), path)
 
 
 def _check_state(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

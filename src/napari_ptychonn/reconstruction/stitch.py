@@ -15,7 +15,7 @@ from napari_ptychonn.reconstruction.synchronise import cell_rows, cell_size, syn
 
 __all__ = ["Pass", "Stitch", "fill_unlit"]
 
-_HELD_BYTES = 256 * 2**20
+_HELD_BYTES = 64 * 2**20
 _UNLIT = 1e-3
 
 
@@ -84,7 +84,7 @@ def fill_unlit(values: Tensor, lit: Tensor, otherwise: Tensor | complex) -> Tens
 class Pass:
     """Stitches patches of unknown global phase as they come in.
 
-    Patches are held until 256 MB are full; then their phases are settled, they go into
+    Patches are held until 64 MB are full; then their phases are settled, they go into
     the sums, and only their cell sums stay to anchor what follows.
 
     Parameters

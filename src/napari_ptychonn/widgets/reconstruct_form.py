@@ -6,16 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
+from magicgui.widgets import CheckBox, FloatSpinBox, SpinBox
 from qtpy.QtCore import QSettings, Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QLabel,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
 
 from napari_ptychonn.widgets.network_box import NetworkBox, keep_narrow
@@ -48,10 +41,25 @@ class ReconstructForm(QWidget):
         self.percent = QLabeledSlider(Qt.Orientation.Horizontal)
         self.points = QLabel()
         self.region = QComboBox()
-        self.passes = QSpinBox()
-        self.probe_rounds = _auto_spin()
-        self.sweeps = _auto_spin()
-        self.keep_patches = QCheckBox("Show the patches too")
+        self.passes = SpinBox(
+            min=1,
+            max=20,
+            step=1,
+            tooltip=(
+                "Network passes: from the second on, each pattern sees what its neighbours found"
+            ),
+        )
+        self.probe_rounds = _auto_spin(
+            "Rounds that refine a guessed probe; auto: as many as lower the misfit, 0: none"
+        )
+        self.sweeps = _auto_spin(
+            "Physics sweeps after the network; auto: as many as the photons allow, "
+            "0: the network alone"
+        )
+        self.keep_patches = CheckBox(
+            text="Show the patches too",
+            tooltip="Add the patch of every point as stacks of amplitude and phase, up to 1 GB",
+        )
         self._store = QSettings(
             QSettings.Format.IniFormat,
             QSettings.Scope.UserScope,
@@ -70,10 +78,10 @@ class ReconstructForm(QWidget):
             network=self.network.network(),
             device=self.device.currentData(),
             percent=self.percent.value(),
-            passes=self.passes.value(),
+            passes=self.passes.value,
             sweeps=_number(self.sweeps),
             probe_rounds=_number(self.probe_rounds),
-            keep_patches=self.keep_patches.isChecked(),
+            keep_patches=self.keep_patches.value,
         )
 
     def show_state(self, state: FormState) -> None:
@@ -81,10 +89,10 @@ class ReconstructForm(QWidget):
         self.network.select(state.network)
         _select(self.device, state.device)
         self.percent.setValue(state.percent)
-        self.passes.setValue(state.passes)
+        self.passes.value = state.passes
         for spin, value in ((self.sweeps, state.sweeps), (self.probe_rounds, state.probe_rounds)):
-            spin.setValue(AUTO if value == "auto" else value)
-        self.keep_patches.setChecked(state.keep_patches)
+            spin.value = AUTO if value == "auto" else value
+        self.keep_patches.value = state.keep_patches
 
     def reset(self) -> None:
         """Set every field to its default, and take all points."""
@@ -139,7 +147,6 @@ class ReconstructForm(QWidget):
         self.offer_devices([("cpu", "CPU")])
         self.offer_regions([], None)
         self.percent.setRange(1, 100)
-        self.passes.setRange(1, 20)
 
     def _lay_out(self) -> None:
         share = QWidget()
@@ -157,10 +164,10 @@ class ReconstructForm(QWidget):
         rows.addRow("Device", self.device)
         rows.addRow("Points, %", share)
         rows.addRow("Region", self.region)
-        rows.addRow("Passes", self.passes)
-        rows.addRow("Probe rounds", self.probe_rounds)
-        rows.addRow("Sweeps", self.sweeps)
-        rows.addRow("", self.keep_patches)
+        rows.addRow("Passes", self.passes.native)
+        rows.addRow("Probe rounds", self.probe_rounds.native)
+        rows.addRow("Sweeps", self.sweeps.native)
+        rows.addRow("", self.keep_patches.native)
 
     def _explain(self) -> None:
         self.scan.setToolTip("The scans that are open in this viewer")
@@ -170,27 +177,14 @@ class ReconstructForm(QWidget):
             "Use only the points inside the polygon of a Shapes layer "
             "(the selected shape, where there are several)"
         )
-        self.passes.setToolTip(
-            "Network passes: from the second on, each pattern sees what its neighbours found"
-        )
-        self.probe_rounds.setToolTip(
-            "Rounds that refine a guessed probe; auto: as many as lower the misfit, 0: none"
-        )
-        self.sweeps.setToolTip(
-            "Physics sweeps after the network; auto: as many as the photons allow, "
-            "0: the network alone"
-        )
-        self.keep_patches.setToolTip(
-            "Add the patch of every point as stacks of amplitude and phase, up to 1 GB"
-        )
 
     def _listen(self) -> None:
         self.network.chosen.connect(self._tell)
         for box in (self.scan, self.device, self.region):
             box.currentIndexChanged.connect(self._tell)
-        for number in (self.percent, self.passes, self.probe_rounds, self.sweeps):
-            number.valueChanged.connect(self._tell)
-        self.keep_patches.toggled.connect(self._tell)
+        self.percent.valueChanged.connect(self._tell)
+        for field in (self.passes, self.probe_rounds, self.sweeps, self.keep_patches):
+            field.changed.connect(self._tell)
 
     def _tell(self) -> None:
         self._store.setValue(KEY, state_to_json(self.state()))
@@ -206,15 +200,16 @@ def _silent(box: QComboBox) -> Iterator[None]:
         box.blockSignals(before)
 
 
-def _auto_spin() -> QSpinBox:
-    spin = QSpinBox()
-    spin.setRange(AUTO, 1000)
-    spin.setSpecialValueText("auto")
+def _auto_spin(tooltip: str) -> FloatSpinBox:
+    # magicgui's box for whole numbers is superqt's, which cannot show a word in place of one.
+    spin = FloatSpinBox(min=AUTO, max=1000, step=1, value=AUTO, tooltip=tooltip)
+    spin.native.setDecimals(0)
+    spin.native.setSpecialValueText("auto")
     return spin
 
 
-def _number(spin: QSpinBox) -> int | Literal["auto"]:
-    return "auto" if spin.value() == AUTO else spin.value()
+def _number(spin: FloatSpinBox) -> int | Literal["auto"]:
+    return "auto" if spin.value == AUTO else round(spin.value)
 
 
 def _select(box: QComboBox, device: str) -> None:

@@ -34,7 +34,7 @@ class FormState:
     network: str = "ptychonn-probe"
     device: str = "auto"
     percent: int = 100
-    passes: int = 3
+    passes: int = ReconstructionSettings().passes
     sweeps: int | Literal["auto"] = "auto"
     probe_rounds: int | Literal["auto"] = "auto"
     keep_patches: bool = True
