@@ -1,0 +1,112 @@
+"""Makes the pictures of docs/images: the plugin in use on the sample scan.
+
+Needs a display of 1280 × 800 or more, or ``xvfb-run -a -s "-screen 0 1280x800x24"`` before it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+from qtpy.QtCore import QSettings
+from qtpy.QtWidgets import QApplication
+
+from napari_ptychonn.simulation.cxi import write_cxi
+from napari_ptychonn.simulation.sample_scan import sample_scan
+
+if TYPE_CHECKING:
+    import napari
+
+IMAGES = Path(__file__).parent / "images"
+SIZE = (1280, 800)
+LARGEST_FILE = 400_000
+PLUGIN = "napari-ptychonn"
+SAMPLE = "circuit-zone-plate"
+PATIENCE_S = 600.0
+
+
+def main() -> None:
+    """Make all pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        # The person's own theme and last settings are not what a reader has.
+        os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari.yaml")
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+        path = Path(folder) / f"{SAMPLE}.cxi"
+        write_cxi(path, sample_scan(SAMPLE))
+        take_pictures(path)
+
+
+def take_pictures(path: Path) -> None:
+    """Go the way of a person from the file to the object, with a picture at each stop."""
+    import napari
+
+    IMAGES.mkdir(exist_ok=True)
+    viewer = napari.Viewer(title="napari")
+    viewer.window._qt_window.setGeometry(0, 0, *SIZE)
+    viewer.open(path, plugin=PLUGIN)
+
+    frame, load_scan = viewer.window.add_plugin_dock_widget(PLUGIN, "Load scan")
+    load_scan.file.set_path(str(path))
+    wait_until(load_scan.load.isEnabled)
+    load_scan.form.folds["Geometry"].set_open(True)
+    take(viewer, "load_scan")
+    viewer.window.remove_dock_widget(frame)
+
+    _, reconstruct = viewer.window.add_plugin_dock_widget(PLUGIN, "Reconstruct")
+    ended: list[object] = []
+    fractions: list[float] = []
+    reconstruct.ended.connect(ended.append)
+    reconstruct.runner.progress.connect(lambda _stage, fraction, _left: fractions.append(fraction))
+    reconstruct.run.click()
+    wait_until(lambda: bool(ended) or max(fractions, default=0.0) > 0.15)
+    take(viewer, "reconstruct_running")
+    wait_until(lambda: bool(ended))
+    # The points are coloured by their misfit, and lie on what the picture is to show.
+    for layer in viewer.layers:
+        if layer.name.endswith(("positions", "misfit")):
+            layer.visible = False
+    take(viewer, "window")
+    viewer.close()
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Keep the window alive until something is so.
+
+    Raises
+    ------
+    TimeoutError
+        It has not become so.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while not reached():
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing happened within {PATIENCE_S:.0f} s")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def take(viewer: napari.Viewer, name: str) -> None:
+    """Save the window as it is now.
+
+    Raises
+    ------
+    ValueError
+        The picture has another size than meant, or is too large a file.
+    """
+    settled = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > settled)
+    picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
+    path = IMAGES / f"{name}.png"
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    if picture.size != SIZE or path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{path}: {picture.size} pixels, {path.stat().st_size} bytes")
+    print(f"{path}: {path.stat().st_size // 1000} kB")
+
+
+if __name__ == "__main__":
+    main()
