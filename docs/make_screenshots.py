@@ -5,6 +5,7 @@ Needs a display of 1280 × 800 or more, or ``xvfb-run -a -s "-screen 0 1280x800x
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -22,8 +23,10 @@ from napari_ptychonn.simulation.sample_scan import sample_scan
 if TYPE_CHECKING:
     import napari
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = (1280, 800)
+ZOOM = 2.0
+"""Of the finished object, beside which lie the patterns and the patches."""
 LARGEST_FILE = 400_000
 PLUGIN = "napari-ptychonn"
 SAMPLE = "circuit-zone-plate"
@@ -32,11 +35,12 @@ PATIENCE_S = 600.0
 
 def main() -> None:
     """Make all pictures."""
-    with tempfile.TemporaryDirectory() as folder:
+    # Inside the folder, so that the pictures show the file's name and no path.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         # The person's own theme and last settings are not what a reader has.
         os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari.yaml")
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
-        path = Path(folder) / f"{SAMPLE}.cxi"
+        path = Path(f"{SAMPLE}.cxi")
         write_cxi(path, sample_scan(SAMPLE))
         take_pictures(path)
 
@@ -54,6 +58,8 @@ def take_pictures(path: Path) -> None:
     load_scan.file.set_path(str(path))
     wait_until(load_scan.load.isEnabled)
     load_scan.form.folds["Geometry"].set_open(True)
+    settle()
+    viewer.reset_view()
     take(viewer, "load_scan")
     viewer.window.remove_dock_widget(frame)
 
@@ -66,10 +72,13 @@ def take_pictures(path: Path) -> None:
     wait_until(lambda: bool(ended) or max(fractions, default=0.0) > 0.15)
     take(viewer, "reconstruct_running")
     wait_until(lambda: bool(ended))
-    # The points are coloured by their misfit, and lie on what the picture is to show.
+    # The points, coloured by their misfit, lie on what the picture is to show.
     for layer in viewer.layers:
         if layer.name.endswith(("positions", "misfit")):
             layer.visible = False
+    camera, (low, high) = viewer.scene.camera, viewer.layers[f"{SAMPLE} object phase"].extent.world
+    camera.center = (low + high)[-2:] / 2
+    camera.zoom *= ZOOM
     take(viewer, "window")
     viewer.close()
 
@@ -90,6 +99,12 @@ def wait_until(reached: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def settle() -> None:
+    """Let the window lay out and paint what has changed."""
+    settled = time.monotonic() + 0.5
+    wait_until(lambda: time.monotonic() > settled)
+
+
 def take(viewer: napari.Viewer, name: str) -> None:
     """Save the window as it is now.
 
@@ -98,11 +113,10 @@ def take(viewer: napari.Viewer, name: str) -> None:
     ValueError
         The picture has another size than meant, or is too large a file.
     """
-    settled = time.monotonic() + 0.5
-    wait_until(lambda: time.monotonic() > settled)
+    settle()
     picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
     path = IMAGES / f"{name}.png"
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.save(path, optimize=True)
     if picture.size != SIZE or path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"{path}: {picture.size} pixels, {path.stat().st_size} bytes")
     print(f"{path}: {path.stat().st_size // 1000} kB")

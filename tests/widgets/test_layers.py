@@ -189,7 +189,7 @@ def test_a_result_without_patches_has_no_patch_layers() -> None:
 def test_phase_is_cyclic_and_what_is_seen_has_a_colorbar() -> None:
     made = by_kind(layers.add_reconstruction(ViewerModel(), make_reconstruction(make_scan())))
     for kind in ("object phase", "phase patches"):
-        assert made[kind].colormap.name == "twilight"
+        assert made[kind].colormap.name == "twilight_shifted"
         assert made[kind].contrast_limits == pytest.approx([-np.pi, np.pi])
     assert made["object amplitude"].colormap.name == "gray"
     assert made["object amplitude"].colorbar.visible

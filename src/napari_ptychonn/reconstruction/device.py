@@ -35,7 +35,8 @@ def available_devices() -> tuple[Device, ...]:
     ]
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU (mps)"))
-    found.append(Device("cpu", f"CPU ({torch.get_num_threads()} threads)"))
+    threads = torch.get_num_threads()
+    found.append(Device("cpu", f"CPU ({threads} thread{'s' if threads > 1 else ''})"))
     return tuple(found)
 
 

@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 AMPLITUDE_STYLE = {"colormap": "gray"}
-PHASE_STYLE = {"colormap": "twilight", "contrast_limits": (-np.pi, np.pi)}
+# The shifted one is light around 0, where most objects lie; the other is dark there.
+PHASE_STYLE = {"colormap": "twilight_shifted", "contrast_limits": (-np.pi, np.pi)}
 """A cyclic colormap over the whole circle: −π and π are the same phase, and the same colour."""
 TILE_GAP = 0.06
 """Gap between the object and the patches beside it, in heights of the object."""
