@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = (1280, 800)
-ZOOM = 2.0
-"""Of the finished object, beside which lie the patterns and the patches."""
+ZOOM = 1.45
+"""Of the finished object: as large as it can be beside the colorbars."""
 LARGEST_FILE = 400_000
 PLUGIN = "napari-ptychonn"
 SAMPLE = "circuit-zone-plate"
@@ -72,9 +72,9 @@ def take_pictures(path: Path) -> None:
     wait_until(lambda: bool(ended) or max(fractions, default=0.0) > 0.15)
     take(viewer, "reconstruct_running")
     wait_until(lambda: bool(ended))
-    # The points, coloured by their misfit, lie on what the picture is to show.
+    # What lies on the object or beside it.
     for layer in viewer.layers:
-        if layer.name.endswith(("positions", "misfit")):
+        if layer.name.endswith(("positions", "misfit", "patterns", "patches")):
             layer.visible = False
     camera, (low, high) = viewer.scene.camera, viewer.layers[f"{SAMPLE} object phase"].extent.world
     camera.center = (low + high)[-2:] / 2

@@ -189,7 +189,6 @@ def test_pretrain_writes_a_network_and_goes_on_where_it_stopped(
         pretrain.PretrainSettings,
         channels=(16, 16, 16),
         examples=ExampleSettings(size=32, fields=1, points=4),
-        large_share=0.0,
         bf16=False,
     )
     monkeypatch.setattr(pretrain, "PretrainSettings", small)

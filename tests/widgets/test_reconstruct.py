@@ -367,7 +367,7 @@ def test_the_dock_opens_within_a_second_and_torch_comes_later(viewer, qtbot):
     widget = make_dock(viewer, qtbot)
     assert time.perf_counter() - started < 1.0
     assert [widget.form.device.itemData(row) for row in range(2)] == ["auto", "cpu"]
-    qtbot.waitUntil(lambda: "threads" in widget.form.device.itemText(1), timeout=RUN_MS)
+    qtbot.waitUntil(lambda: "thread" in widget.form.device.itemText(1), timeout=RUN_MS)
 
 
 def test_the_dock_fits_a_small_screen(viewer, dock):
