@@ -245,7 +245,11 @@ def _misfit_points(
         "face_color": "misfit",
         "face_colormap": "viridis",
         "face_contrast_limits": limits(reconstruction.misfit),
+        # Small points are mostly smoothed edge, which has the border's colour whatever its width.
+        "border_color": "misfit",
+        "border_colormap": "viridis",
+        "border_contrast_limits": limits(reconstruction.misfit),
         "border_width": 0,
-        "size": point_size(points, placement.pixel),
+        "size": 2 * point_size(points, placement.pixel),
     }
     return cast("LayerDataTuple", (points, keywords, "points"))
