@@ -119,7 +119,8 @@ def network_pass(
     """
     device = frame.corners.device
     total = Stitch(frame.shape, device)
-    found, change = start, None
+    found = start
+    change: Tensor | None = None
     for subset in subsets:
         part = Pass(frame, device)
         stopping = False
@@ -137,8 +138,11 @@ def network_pass(
         stitch = part.stitch()
         turn = _common_turn(stitch, found)
         total.merge(stitch, turn)
-        change = _change(found, stitch, turn, change)
-        found = stitch.object() if found is None else found + change
+        if found is None:
+            found = stitch.object()
+        else:
+            change = _change(found, stitch, turn, change)
+            found = found + change
         phases = torch.from_numpy(part.phases().conj()).to(device) * turn
         yield PassStep(0, found, total, None, phases, part.points())
         if stopping:
@@ -152,12 +156,8 @@ def _common_turn(stitch: Stitch, found: Tensor | None) -> Tensor:
     return torch.polar(torch.ones_like(agreement.real), agreement.angle())
 
 
-def _change(
-    found: Tensor | None, stitch: Stitch, turn: Tensor, last: Tensor | None
-) -> Tensor | None:
+def _change(found: Tensor, stitch: Stitch, turn: Tensor, last: Tensor | None) -> Tensor:
     """What a subset changes, with momentum: smooth phase moves little in one step."""
-    if found is None:
-        return None
     share = stitch.weight / (stitch.weight + 0.1 * stitch.typical_weight)
     change = share * (stitch.object() * turn - found)
     return change if last is None else change + _MOMENTUM * last

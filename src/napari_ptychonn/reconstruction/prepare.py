@@ -168,9 +168,9 @@ def _probes(
         )
     if scan.probe is not None:
         probe, scaled = scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)
-        said = ("The probe's scale was set by the brightest patterns.",) if scaled else ()
+        rescaled = ("The probe's scale was set by the brightest patterns.",) if scaled else ()
         probes = defocused_probes(probe) if scan.probe_is_guess and needed else [probe]
-        return probes, scan.probe_is_guess, said
+        return probes, scan.probe_is_guess, rescaled
     if not needed:
         return [], False, ()
     said = "The scan has no probe: one is guessed from the mean pattern, and refined."
