@@ -331,3 +331,19 @@ def test_a_scan_without_a_photon_is_refused(simulation, network):
 def test_a_device_that_is_not_there_is_refused(simulation, network):
     with pytest.raises(SettingsError, match="not available"):
         reconstruct(simulation.scan, replace(QUICK, device="cuda:77"), network=network)
+
+
+def test_a_picture_that_does_not_explain_its_patterns_is_said_to_be_wrong(
+    simulation, dim, network, plain
+):
+    trusted, _ = plain
+    assert not any("do not trust" in text for text in trusted.report.messages)
+    settings = ReconstructionSettings(device="cpu", passes=1, sweeps=0)
+    few_photons = reconstruct(dim.scan, settings, network=network)
+    assert few_photons.report.misfit > 0.2
+    assert not any("do not trust" in text for text in few_photons.report.messages)
+    shape = simulation.scan.probe.shape
+    spread_out = np.full(shape, np.abs(simulation.scan.probe).mean(), np.complex64)
+    wrong = replace(simulation.scan, probe=spread_out, probe_is_guess=False)
+    result = reconstruct(wrong, settings, network=network)
+    assert any("do not trust this picture" in text for text in result.report.messages)

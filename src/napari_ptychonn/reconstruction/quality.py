@@ -15,6 +15,9 @@ from napari_ptychonn.reconstruction.predict import point_probes
 
 __all__ = ["PointMisfit", "misfit_of_points"]
 
+_ALARMING = 0.1
+_ALARMING_OVER_NOISE = 4.0
+
 
 class PointMisfit:
     """R-factor sums of points, filled batch by batch.
@@ -23,11 +26,15 @@ class PointMisfit:
     ----------
     missed, counted : Tensor, (M,) float32
         Σ(√I − |F(P·O)|)² and ΣI of every point; NaN where not looked at.
+    noise : Tensor, (M,) float32
+        What photon noise alone leaves of the first sum, about ¼ for every pixel with a
+        photon; NaN where not looked at.
     """
 
     def __init__(self, n_points: int) -> None:
         self.missed = torch.full((n_points,), torch.nan)
         self.counted = torch.full((n_points,), torch.nan)
+        self.noise = torch.full((n_points,), torch.nan)
 
     @property
     def per_point(self) -> Tensor:
@@ -38,6 +45,17 @@ class PointMisfit:
     def total(self) -> float:
         """R-factor over all points looked at."""
         return float(self.missed.nansum() / self.counted.nansum())
+
+    @property
+    def alarm(self) -> str | None:
+        """A sentence where the misfit is large and photons are no excuse, else None."""
+        floor = float(self.noise.nansum() / self.counted.nansum())
+        if not self.total > max(_ALARMING, _ALARMING_OVER_NOISE * floor):
+            return None
+        return (
+            f"The misfit is {self.total:.2f}, where photon noise explains {floor:.2f}: do not "
+            "trust this picture. Check the probe, the distance, the orientation and the positions."
+        )
 
 
 @torch.inference_mode()
@@ -61,4 +79,6 @@ def misfit_of_points(
         found.missed[points] = missed.cpu()
         counted = (amplitude.square() * measurements.mask).sum((-2, -1))
         found.counted[points] = counted.cpu()
+        noise = (amplitude.square().clamp_max(0.25) * measurements.mask).sum((-2, -1))
+        found.noise[points] = noise.cpu()
         yield found

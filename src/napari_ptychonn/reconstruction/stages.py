@@ -277,6 +277,8 @@ class Stages:
             self._misfit = found
             if self._should_stop():
                 return
+        if self._misfit.alarm is not None:
+            yield Message(self._misfit.alarm)
         yield self._progress("misfit", _QUALITY_COST)
 
     @property
