@@ -347,3 +347,15 @@ def test_a_picture_that_does_not_explain_its_patterns_is_said_to_be_wrong(
     wrong = replace(simulation.scan, probe=spread_out, probe_is_guess=False)
     result = reconstruct(wrong, settings, network=network)
     assert any("do not trust this picture" in text for text in result.report.messages)
+
+
+def test_the_first_picture_comes_after_the_first_batch_and_grows_at_any_dose(dim, network):
+    settings = ReconstructionSettings(device="cpu", passes=1, sweeps=0, batch_size=10)
+    events = list(reconstruct_events(dim.scan, settings, network=network))
+    first = next(i for i, event in enumerate(events) if isinstance(event, Snapshot))
+    batches = [e for e in events[:first] if isinstance(e, Progress) and e.stage == "pass 1"]
+    assert len(batches) == 1
+    pictures = [event for event in events if isinstance(event, Snapshot)]
+    known = [np.isfinite(event.object).sum() for event in pictures]
+    assert len(known) >= 4
+    assert known[0] < known[-1]

@@ -115,7 +115,8 @@ def network_pass(
     ------
     PassStep or Message
         A step per batch. The last one of every subset carries the object so far and the
-        stitch of all subsets; a pass that was stopped ends with what it had.
+        stitch of all subsets; a pass that was stopped ends with what it had. While nothing
+        is known yet, steps with a growing picture come in between; they name no subset.
     """
     device = frame.corners.device
     total = Stitch(frame.shape, device)
@@ -124,6 +125,7 @@ def network_pass(
     for subset in subsets:
         part = Pass(frame, device)
         stopping = False
+        seen, next_picture = 0, 1
         for event in predictor(subset, found):
             if isinstance(event, Message):
                 yield event
@@ -133,6 +135,12 @@ def network_pass(
             stopping = should_stop()
             if stopping:
                 break
+            seen += len(event.points)
+            if found is None and next_picture <= seen < len(subset):
+                # The first batch, then twice as many points each time: pictures stay cheap.
+                preview = part.stitch()
+                yield PassStep(0, preview.object(), preview)
+                next_picture = 2 * seen
         # The slopes of new patches are better than the estimate's, so their phases were
         # free; only the subset as a whole is turned to what stood there.
         stitch = part.stitch()

@@ -237,7 +237,8 @@ class Stages:
                 keep[step.subset.cpu().numpy()] *= step.phases.cpu().numpy()[:, None, None]
             if number == 1 or not self._should_stop():
                 self._stitch, self._object = step.stitch, step.found
-            self._latest = step.found
+            if step.subset is not None:
+                self._latest = step.found
             if self._refines_probe and step.subset is not None:
                 self._refine_along(step.subset)
             yield self._snapshot(stage)
