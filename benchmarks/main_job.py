@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import large
+import setups
 import simulated
 import star
 import timing
@@ -30,6 +31,8 @@ ROWS: dict[str, Callable[[], Iterator[Figure]]] = {
     "star-auto": star.with_sweeps,
     "natural": simulated.high_dose,
     "low-dose": simulated.low_dose,
+    "raw-patterns": setups.raw_patterns,
+    "no-probe": setups.no_probe,
     "stitch": timing.stitch,
     "gold": timing.gold,
     "cancel": timing.cancel,
