@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from figures import Figure, data_folder, run_shell
 
-__all__ = ["network_alone", "with_sweeps"]
+__all__ = ["network_alone", "reference_frame", "with_sweeps"]
 
 _REFERENCE_MARGIN_PX = 10
 """Pixels of the reference before the first window."""
@@ -37,7 +37,7 @@ def _measure(sweeps: str, *, least_phase: float, most_misfit: float | None) -> I
             ["reconstruct", folder / "siemens_star.h5", "-o", output, "--sweeps", sweeps, "-q"]
         )
         result = load(output)
-    corner, region = _reference_frame(folder)
+    corner, region = reference_frame(folder)
     with np.load(folder / "epie_reference.npz") as file:
         same = compare(result.object, result.corner, file["object"], corner, region)
     yield Figure(case, "phase correlation", same.phase_correlation, "", (">=", least_phase))
@@ -52,7 +52,7 @@ def _measure(sweeps: str, *, least_phase: float, most_misfit: float | None) -> I
     yield Figure(case, "peak memory", run.peak_bytes / 1e9, "GB", ("<=", 2))
 
 
-def _reference_frame(
+def reference_frame(
     folder: Path,
 ) -> tuple[tuple[float, float], tuple[tuple[float, float], tuple[float, float]]]:
     """Corner of the reference, and the scanned region, in the loader's coordinates."""

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from napari_ptychonn import __version__
+from napari_ptychonn.commands.convert import convert
 from napari_ptychonn.commands.demo import demo
 from napari_ptychonn.commands.info import info
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, Interrupted, interruptible
 from napari_ptychonn.commands.networks import networks
 from napari_ptychonn.commands.pretrain import pretrain
+from napari_ptychonn.commands.recipes import recipes
 from napari_ptychonn.commands.reconstruct import reconstruct
 from napari_ptychonn.commands.simulate import simulate
 from napari_ptychonn.errors import PtychonnError
@@ -80,9 +82,11 @@ def _options(
 app.command()(demo)
 app.command()(info)
 app.command()(reconstruct)
+app.command()(convert)
 app.command()(simulate)
 app.command()(pretrain)
 app.add_typer(networks, name="networks")
+app.add_typer(recipes, name="recipes")
 
 if __name__ == "__main__":
     sys.exit(main())

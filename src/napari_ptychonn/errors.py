@@ -7,6 +7,10 @@ from pathlib import Path
 __all__ = ["NetworkError", "OutputError", "PtychonnError", "ScanError", "SettingsError"]
 
 
+MAX_LETTERS = 600
+"""Of a problem or a remedy: what is longer is no sentence for a person."""
+
+
 class PtychonnError(Exception):
     """Base of every error that the window and the shell show as one message.
 
@@ -27,10 +31,10 @@ class PtychonnError(Exception):
     ) -> None:
         self.subject = subject
         self.where = None if where is None else str(where)
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = _one_line(problem)
+        self.remedy = _one_line(remedy)
         place = f"{self.where}: " if self.where else ""
-        super().__init__(f"{place}{subject}: {problem} ({remedy})")
+        super().__init__(f"{place}{subject}: {self.problem} ({self.remedy})")
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.subject, self.where, self.problem, self.remedy)
@@ -50,6 +54,14 @@ class SettingsError(PtychonnError):
 
 class OutputError(PtychonnError):
     """A result cannot be written."""
+
+
+def _one_line(words: str) -> str:
+    """Words of files and libraries may be long, have line breaks, or be no text at all."""
+    line = "".join(
+        letter if letter.isprintable() else "\ufffd" for letter in " ".join(words.split())
+    )
+    return line if len(line) <= MAX_LETTERS else f"{line[:MAX_LETTERS]} …"
 
 
 def _rebuild(

@@ -254,3 +254,24 @@ def test_the_demo_with_a_display_starts_the_window_s_program(
     assert started == [[sys.executable, "-m", "napari_ptychonn.widgets.demo"]] * 2
     assert failed.code == 1
     assert "--headless" in failed.err
+
+
+def test_info_takes_columns_of_a_table_and_a_raster(shell: Shell, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "own.h5", "w") as file:
+        file["counts"] = np.random.default_rng(0).poisson(9, (4, 16, 16))
+    (tmp_path / "p.csv").write_text("point,x_um,y_um\n0,0,0\n1,7,0\n2,0,-5\n3,7,-5\n")
+    own = ("info", tmp_path / "own.h5", "--dataset", "patterns=/counts", "--json")
+    own += ("--pixel-m", "1e-8")
+    table = ("--positions", tmp_path / "p.csv", "--positions-columns")
+    ran = shell(*own, *table, "-y,x")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["extent_m"] == pytest.approx([5e-6, 7e-6])
+    ran = shell(*own, "--raster", "2,2,0.5", "--positions-unit", "um")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["extent_m"] == pytest.approx([5e-7, 5e-7])
+    assert shell(*own, *table, "0,9").code == 1
+    wrong = (("--raster", "2,2"), ("--raster", "2,0,1"), ("--positions-columns", "1"))
+    for option, text in wrong:
+        ran = shell(*own, option, text)
+        assert ran.code == 2
+        assert text in ran.err or "raster" in ran.err

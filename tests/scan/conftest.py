@@ -6,15 +6,26 @@ from pathlib import Path
 
 import pytest
 
-# Tests are no package, so a module beside them is loaded by its path, once.
-_PLACE = Path(__file__).with_name("world.py")
-_SPEC = importlib.util.spec_from_file_location("scan_world", _PLACE)
-_MODULE = importlib.util.module_from_spec(_SPEC)
-sys.modules["scan_world"] = _MODULE
-_SPEC.loader.exec_module(_MODULE)
+
+def _load(place):
+    """A module beside the tests, which are no package: ``scan_world`` for ``world.py``."""
+    name = f"scan_{place.stem}"
+    spec = importlib.util.spec_from_file_location(name, place)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_HERE = Path(__file__).parent
+_WORLD = _load(_HERE / "world.py")
+for _place in sorted(_HERE.glob("*_files.py")):
+    # test_side_files.py is a test, and no writer of files.
+    if not _place.name.startswith("test_"):
+        _load(_place)
 
 
 @pytest.fixture(scope="session")
 def world():
     """Twenty patterns of 32 × 24."""
-    return _MODULE.World()
+    return _WORLD.World()

@@ -8,6 +8,7 @@ import pytest
 
 from napari_ptychonn.errors import OutputError, ScanError
 from napari_ptychonn.scan.open import open_scan
+from napari_ptychonn.scan.results.open import open_result
 from napari_ptychonn.simulation.cxi import read_truth, write_cxi
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate, simulate_to_cxi
@@ -74,6 +75,17 @@ def test_the_truth_comes_back_as_it_was(file):
     np.testing.assert_array_equal(read.probe, made.probe)
     np.testing.assert_array_equal(read.positions, made.positions)
     assert (read.pixel_m, read.corner_m) == (made.pixel_m, made.corner_m)
+
+
+def test_the_truth_opens_as_a_result_without_its_probe(file):
+    made = simulate(SETTINGS).truth
+    result = open_result(file.filename)
+    np.testing.assert_array_equal(result.object, made.object)
+    np.testing.assert_allclose(result.pixel, made.pixel_m)
+    np.testing.assert_allclose(result.corner, made.corner_m)
+    np.testing.assert_array_equal(result.positions, made.positions)
+    # The illumination of the file may be a wrong guess on purpose, and stands for the probe.
+    assert result.probe is None
 
 
 def test_a_file_without_truth_is_said_to_have_none(tmp_path):

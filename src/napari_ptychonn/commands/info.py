@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from napari_ptychonn.commands import usage
+from napari_ptychonn.commands import detector, usage
+from napari_ptychonn.commands.recipes import (
+    RecipeOption,
+    SaveRecipeOption,
+    keep_recipe,
+    options_with,
+)
 
 __all__ = ["info"]
 
@@ -19,12 +25,21 @@ def info(
     positions: usage.PositionsOption = None,
     probe: usage.ProbeOption = None,
     positions_unit: usage.UnitOption = None,
+    positions_columns: usage.ColumnsOption = None,
+    raster: usage.RasterOption = None,
     dc: usage.DcOption = "auto",
     orientation: usage.OrientationOption = "auto",
     energy_ev: usage.EnergyOption = None,
     distance_m: usage.DistanceOption = None,
     detector_pixel_m: usage.DetectorPixelOption = None,
     pixel_m: usage.PixelOption = None,
+    mask: detector.MaskOption = None,
+    background: detector.BackgroundOption = None,
+    saturation: detector.SaturationOption = None,
+    crop: detector.CropOption = None,
+    binning: detector.BinningOption = 1,
+    recipe: RecipeOption = None,
+    save_recipe: SaveRecipeOption = None,
 ) -> None:
     """Say what a scan file holds: format, shapes, geometry, probe, assumptions."""
     options = usage.scan_options(
@@ -32,6 +47,8 @@ def info(
         positions=positions,
         probe=probe,
         positions_unit=positions_unit,
+        positions_columns=positions_columns,
+        raster=raster,
         dc=dc,
         orientation=orientation,
         energy_ev=energy_ev,
@@ -39,10 +56,20 @@ def info(
         detector_pixel_m=detector_pixel_m,
         pixel_m=pixel_m,
     )
+    options = detector.with_detector(
+        options,
+        mask=mask,
+        background=background,
+        saturation=saturation,
+        crop=crop,
+        binning=binning,
+    )
+    options = options_with(recipe, scan, options)
     from napari_ptychonn.scan.describe import describe, describe_text
     from napari_ptychonn.scan.open import open_scan
 
     opened = open_scan(scan, options)
+    keep_recipe(save_recipe, scan, options)
     if as_json:
         typer.echo(json.dumps(describe(opened), indent=2, ensure_ascii=False))
     else:

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_ptychonn.commands import usage
+from napari_ptychonn.commands import detector, usage
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+from napari_ptychonn.commands.recipes import (
+    RecipeOption,
+    SaveRecipeOption,
+    keep_recipe,
+    options_with,
+)
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 
 if TYPE_CHECKING:
@@ -54,12 +60,21 @@ def reconstruct(
     positions: usage.PositionsOption = None,
     probe: usage.ProbeOption = None,
     positions_unit: usage.UnitOption = None,
+    positions_columns: usage.ColumnsOption = None,
+    raster: usage.RasterOption = None,
     dc: usage.DcOption = "auto",
     orientation: usage.OrientationOption = "auto",
     energy_ev: usage.EnergyOption = None,
     distance_m: usage.DistanceOption = None,
     detector_pixel_m: usage.DetectorPixelOption = None,
     pixel_m: usage.PixelOption = None,
+    mask: detector.MaskOption = None,
+    background: detector.BackgroundOption = None,
+    saturation: detector.SaturationOption = None,
+    crop: detector.CropOption = None,
+    binning: detector.BinningOption = 1,
+    recipe: RecipeOption = None,
+    save_recipe: SaveRecipeOption = None,
 ) -> None:
     """Reconstruct a scan into a HDF5 file that ptychodus opens too."""
     with usage.usage_errors():
@@ -78,6 +93,8 @@ def reconstruct(
         positions=positions,
         probe=probe,
         positions_unit=positions_unit,
+        positions_columns=positions_columns,
+        raster=raster,
         dc=dc,
         orientation=orientation,
         energy_ev=energy_ev,
@@ -85,10 +102,20 @@ def reconstruct(
         detector_pixel_m=detector_pixel_m,
         pixel_m=pixel_m,
     )
+    options = detector.with_detector(
+        options,
+        mask=mask,
+        background=background,
+        saturation=saturation,
+        crop=crop,
+        binning=binning,
+    )
+    options = options_with(recipe, scan, options)
     usage.refuse_overwriting(scan, output)
     from napari_ptychonn.scan.open import open_scan
 
     opened = open_scan(scan, options)
+    keep_recipe(save_recipe, scan, options)
     kinds = (".png", ".tiff") if pictures else ()
     run_and_save(opened, settings, output, picture_kinds=kinds, quiet=quiet)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari_ptychonn.scan.options import ScanOptions
 
 __all__ = [
+    "SCAN_PANEL",
+    "ColumnsOption",
     "DatasetsOption",
     "DcOption",
     "DetectorPixelOption",
@@ -25,6 +27,7 @@ __all__ = [
     "PositionsOption",
     "ProbeOption",
     "QuietOption",
+    "RasterOption",
     "ScanArgument",
     "UnitOption",
     "number_or_auto",
@@ -33,7 +36,8 @@ __all__ = [
     "usage_errors",
 ]
 
-_SCAN_PANEL = "What the file does not say"
+SCAN_PANEL = "What the file does not say"
+"""Heading of the options of a scan in a command's help."""
 
 ScanArgument = Annotated[
     Path,
@@ -46,7 +50,7 @@ DatasetsOption = Annotated[
         "--dataset",
         metavar="ROLE=PATH",
         help="Dataset for patterns, positions, probe or mask; may be given several times.",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
     ),
 ]
 PositionsOption = Annotated[
@@ -55,7 +59,7 @@ PositionsOption = Annotated[
         "--positions",
         metavar="FILE",
         help="Positions (y, x) from another file: CSV, npy, npz or HDF5 (FILE:/dataset).",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
     ),
 ]
 ProbeOption = Annotated[
@@ -64,43 +68,64 @@ ProbeOption = Annotated[
         "--probe",
         metavar="FILE",
         help="Probe from another file: npy, npz or HDF5 (FILE:/dataset).",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
     ),
 ]
 UnitOption = Annotated[
     str | None,
-    typer.Option(metavar="m|um|nm|px", help="Unit of the positions.", rich_help_panel=_SCAN_PANEL),
+    typer.Option(
+        metavar="m|mm|um|nm|px", help="Unit of the positions.", rich_help_panel=SCAN_PANEL
+    ),
+]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--positions-columns",
+        metavar="Y,X",
+        help="Columns of --positions, by number from 0 or by heading; a minus before it turns "
+        "the sign around.",
+        rich_help_panel=SCAN_PANEL,
+    ),
+]
+RasterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--raster",
+        metavar="ROWS,COLUMNS,STEP",
+        help="Positions of a raster where no file has them; the step in --positions-unit.",
+        rich_help_panel=SCAN_PANEL,
+    ),
 ]
 DcOption = Annotated[
     str,
     typer.Option(
         metavar="centre|corner|auto",
         help="Where the direct beam is in the patterns.",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
     ),
 ]
 OrientationOption = Annotated[
     str,
-    typer.Option(metavar="auto|0..7", help="How the detector stands.", rich_help_panel=_SCAN_PANEL),
+    typer.Option(metavar="auto|0..7", help="How the detector stands.", rich_help_panel=SCAN_PANEL),
 ]
 EnergyOption = Annotated[
     float | None,
-    typer.Option(metavar="E", help="Photon energy, eV.", rich_help_panel=_SCAN_PANEL),
+    typer.Option(metavar="E", help="Photon energy, eV.", rich_help_panel=SCAN_PANEL),
 ]
 DistanceOption = Annotated[
     float | None,
-    typer.Option(metavar="Z", help="Sample to detector, metres.", rich_help_panel=_SCAN_PANEL),
+    typer.Option(metavar="Z", help="Sample to detector, metres.", rich_help_panel=SCAN_PANEL),
 ]
 DetectorPixelOption = Annotated[
     float | None,
-    typer.Option(metavar="P", help="Detector pixel, metres.", rich_help_panel=_SCAN_PANEL),
+    typer.Option(metavar="P", help="Detector pixel, metres.", rich_help_panel=SCAN_PANEL),
 ]
 PixelOption = Annotated[
     float | None,
     typer.Option(
         metavar="D",
         help="Object pixel, metres, instead of energy, distance and detector pixel.",
-        rich_help_panel=_SCAN_PANEL,
+        rich_help_panel=SCAN_PANEL,
     ),
 ]
 
@@ -126,6 +151,8 @@ def scan_options(
     distance_m: float | None,
     detector_pixel_m: float | None,
     pixel_m: float | None,
+    positions_columns: str | None = None,
+    raster: str | None = None,
 ) -> ScanOptions:
     """Turn the shell's options into those of :func:`~napari_ptychonn.scan.open.open_scan`.
 
@@ -148,6 +175,8 @@ def scan_options(
             positions_file=positions,
             probe_file=probe,
             positions_unit=positions_unit,  # type: ignore[arg-type]  # checked by ScanOptions
+            positions_columns=_columns(positions_columns),
+            raster=_raster(raster),
             dc=dc,  # type: ignore[arg-type]
             orientation=number_or_auto(orientation, "--orientation"),
             energy_ev=energy_ev,
@@ -185,3 +214,23 @@ def refuse_overwriting(source: Path, output: Path) -> None:
     """
     if source.exists() and output.exists() and source.samefile(output):
         raise typer.BadParameter(f"{output} is the input itself", param_hint="--output")
+
+
+def _columns(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    y, _, x = text.partition(",")
+    if not (y.strip() and x.strip()) or "," in x:
+        raise typer.BadParameter(f"{text!r} is not Y,X", param_hint="--positions-columns")
+    return y.strip(), x.strip()
+
+
+def _raster(text: str | None) -> tuple[int, int, float] | None:
+    if text is None:
+        return None
+    try:
+        rows, columns, step = text.split(",")
+        return int(rows), int(columns), float(step)
+    except ValueError:
+        problem = f"{text!r} is not ROWS,COLUMNS,STEP"
+        raise typer.BadParameter(problem, param_hint="--raster") from None

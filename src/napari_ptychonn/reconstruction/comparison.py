@@ -18,7 +18,7 @@ from skimage.restoration import unwrap_phase
 
 from napari_ptychonn.errors import SettingsError
 
-__all__ = ["Comparison", "Rectangle", "compare"]
+__all__ = ["Alignment", "Comparison", "Rectangle", "align", "compare", "measure"]
 
 Rectangle = tuple[tuple[float, float], tuple[float, float]]
 """Scan coordinates (y, x), object pixels: the first corner, and the one opposite."""
@@ -63,6 +63,43 @@ class Comparison:
     pixels: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """An object laid on a reference.
+
+    Attributes
+    ----------
+    object : ndarray, (h, w) complex128
+        The object on the reference's pixels: shifted, levelled, turned in phase.
+    reference : ndarray, (h, w) complex128
+        The reference inside the region; 0 where it is unknown.
+    known : ndarray, (h, w) bool
+        Where both are known.
+    shift_px, ramp : tuple[float, float]
+        As in :class:`Comparison`.
+    """
+
+    object: NDArray[np.complex128]
+    reference: NDArray[np.complex128]
+    known: NDArray[np.bool_]
+    shift_px: tuple[float, float]
+    ramp: tuple[float, float]
+
+    def phases(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Phases (h, w) of object and reference, counted from the reference's mean phase.
+
+        Where the reference's phases come near ±π from there, both are unwrapped.
+        """
+        turn = np.exp(-1j * np.angle(self.reference[self.known].mean()))
+        ours, theirs = (np.angle(values * turn) for values in (self.object, self.reference))
+        # A few noisy pixels near the cut are no reason to unwrap; a thousandth may lie there.
+        if np.quantile(np.abs(theirs[self.known]), 0.999) <= _NEAR_THE_CUT_RAD:
+            return ours, theirs
+        ours, theirs = _unwrapped(ours, self.known), _unwrapped(theirs, self.known)
+        turns = np.rint(np.median((theirs - ours)[self.known]) / (2 * np.pi))
+        return ours + 2 * np.pi * turns, theirs
+
+
 def compare(
     object_: NDArray[np.complexfloating],
     corner_px: tuple[float, float],
@@ -71,6 +108,20 @@ def compare(
     region: Rectangle,
 ) -> Comparison:
     """Compare an object with a reference of the same pixel size.
+
+    Parameters, and the error, are those of :func:`align`.
+    """
+    return measure(align(object_, corner_px, reference, reference_corner_px, region))
+
+
+def align(
+    object_: NDArray[np.complexfloating],
+    corner_px: tuple[float, float],
+    reference: NDArray[np.complexfloating],
+    reference_corner_px: tuple[float, float],
+    region: Rectangle,
+) -> Alignment:
+    """Lay an object on a reference of the same pixel size.
 
     Parameters
     ----------
@@ -87,7 +138,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    Alignment
 
     Raises
     ------
@@ -97,19 +148,31 @@ def compare(
     pair = _Pair(object_, corner_px, reference, reference_corner_px, region)
     fit = _fit(pair)
     moved, known = pair.moved(fit)
-    theirs = pair.reference[known]
-    ours = moved[known]
-    ours = ours * np.exp(-1j * np.angle(np.vdot(theirs, ours)))
+    turn = np.exp(-1j * np.angle(np.vdot(pair.reference[known], moved[known])))
+    return Alignment(
+        object=moved * turn,
+        reference=pair.reference,
+        known=known,
+        shift_px=(float(fit[0]), float(fit[1])),
+        ramp=(float(fit[2]), float(fit[3])),
+    )
+
+
+def measure(aligned: Alignment) -> Comparison:
+    """Say how near an aligned object is to its reference."""
+    known = aligned.known
+    ours, theirs = aligned.object[known], aligned.reference[known]
+    phases = aligned.phases()
     power = float(np.vdot(theirs, theirs).real)
     own = float(np.vdot(ours, ours).real)
     scale = float(np.vdot(ours, theirs).real) / own if own > 0 else 1.0
     return Comparison(
-        phase_correlation=_phase_correlation(moved, pair.reference, known),
+        phase_correlation=_correlation(phases[0][known], phases[1][known]),
         amplitude_correlation=_correlation(np.abs(ours), np.abs(theirs)),
         nrmse=float(np.linalg.norm(ours - theirs) / np.sqrt(power)),
         nrmse_scaled=float(np.linalg.norm(scale * ours - theirs) / np.sqrt(power)),
-        shift_px=(float(fit[0]), float(fit[1])),
-        ramp=(float(fit[2]), float(fit[3])),
+        shift_px=aligned.shift_px,
+        ramp=aligned.ramp,
         pixels=int(known.sum()),
     )
 
@@ -247,18 +310,6 @@ def _least_squares(pair: _Pair, fit: NDArray[np.float64]) -> NDArray[np.float64]
         fit = fit + step[:4]
         fit[:2] = np.clip(fit[:2], -_MOST_SHIFT_PX, _MOST_SHIFT_PX)
     return kept
-
-
-def _phase_correlation(
-    ours: NDArray[np.complex128], theirs: NDArray[np.complex128], known: NDArray[np.bool_]
-) -> float:
-    ours = ours * np.exp(1j * np.angle(np.vdot(ours[known], theirs[known])))
-    turn = np.exp(-1j * np.angle(theirs[known].mean()))
-    phases = [np.angle(values * turn) for values in (ours, theirs)]
-    # A few noisy pixels near the cut are no reason to unwrap; a thousandth may lie there.
-    if np.quantile(np.abs(phases[1][known]), 0.999) > _NEAR_THE_CUT_RAD:
-        phases = [_unwrapped(phase, known) for phase in phases]
-    return _correlation(phases[0][known], phases[1][known])
 
 
 def _unwrapped(phase: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:

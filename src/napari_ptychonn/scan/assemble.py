@@ -9,15 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.background import BackgroundPatterns
+from napari_ptychonn.scan.binning import bin_scan
+from napari_ptychonn.scan.centre import crop_around_centre
 from napari_ptychonn.scan.checks import check_positions, check_scan
 from napari_ptychonn.scan.contents import Contents
-from napari_ptychonn.scan.fit import fit_to_multiple, fit_window
-from napari_ptychonn.scan.mask import find_bad_pixels, pattern_statistics
+from napari_ptychonn.scan.detector import prepare_detector
+from napari_ptychonn.scan.fit import crop_scan, fit_to_multiple, fit_window
+from napari_ptychonn.scan.mask import PatternStatistics, find_bad_pixels, pattern_statistics
 from napari_ptychonn.scan.model import HC_EV_M, Geometry, LengthUnit, Provenance, Scan
 from napari_ptychonn.scan.near_field import near_field_reason
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.orientation import detect_dc, orientation_text, to_convention
 from napari_ptychonn.scan.patterns import MaskedPatterns, OrientedPatterns
+from napari_ptychonn.scan.raster import raster_positions
+from napari_ptychonn.scan.selected import match_numbers
 from napari_ptychonn.scan.sidefiles import read_positions, read_probe
 from napari_ptychonn.scan.units import metres_per
 
@@ -43,7 +49,8 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
     ScanError
         The scan cannot be used.
     """
-    contents = _with_side_files(contents, options)
+    contents = prepare_detector(contents, path, options)
+    contents = _with_side_files(crop_around_centre(contents), path, options)
     notes = list(contents.assumptions)
     datasets = contents.datasets
     n_points = contents.patterns.shape[0]
@@ -51,19 +58,24 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
     if contents.positions is None:
         raise ScanError(
             "positions", path, "there are none in the file",
-            remedy="choose them with --dataset positions=/PATH, or give --positions FILE",
+            remedy="choose them with --dataset positions=/PATH, or give --positions FILE, "
+            "or --raster ROWS,COLUMNS,STEP",
         )  # fmt: skip
     if n_points < 2:
         problem = f"{names[1]} has {n_points} pattern"
         remedy = "ptychography needs a scan of two points or more"
         raise ScanError("scan", path, problem, remedy=remedy)
     check_positions(contents.positions, n_points, path, names)
-    statistics = pattern_statistics(contents.patterns)
-    at_corner = _dc_at_corner(contents, statistics.mean, options, notes)
+    statistics = pattern_statistics(contents.patterns, saturation=contents.saturation)
+    source, background = contents.patterns, contents.background
+    if background is not None:
+        source = BackgroundPatterns(source, background)
+    at_corner = _dc_at_corner(contents, _mean(statistics, background), options, notes)
     code = contents.orientation if options.orientation == "auto" else options.orientation
     if code:
         notes.append(f"orientation {code}: patterns are {orientation_text(code)}")
     turned = statistics.turned(at_corner, code)
+    del statistics  # of large frames there is no room for both
     mask = np.ones(turned.total.shape, bool)
     if contents.mask is not None:
         mask = to_convention(contents.mask, at_corner, code)
@@ -71,21 +83,18 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
             problem = f"{datasets.get('mask', 'the mask')} leaves no good pixel"
             remedy = "in a file 0 means good; choose another with --dataset mask=/PATH"
             raise ScanError("mask", path, problem, remedy=remedy)
-    bad = find_bad_pixels(turned)
-    for found, kind in ((bad.dead, "dead"), (bad.hot, "hot"), (bad.marked, "overflowing")):
-        new = int((found & mask).sum())
-        if new:
-            notes.append(f"{new} {kind} pixels found in the patterns are masked")
-    mask = mask & ~bad.any
-    patterns = OrientedPatterns(contents.patterns, at_corner, code)
+    mask, unmeasured = _found_bad_pixels(turned, mask, options, notes)
+    patterns = OrientedPatterns(source, at_corner, code)
     lengths = _lengths(contents, patterns.shape[1:], code, options, path, notes)
     positions, unit, geometry, pixel = lengths
     near_field = contents.near_field
     if near_field is None and geometry is not None:
-        masked_mean = turned.mean * mask
+        if background is not None:
+            background = to_convention(background, at_corner, code)
+        masked_mean = _mean(turned, background) * mask
         near_field = near_field_reason(patterns, positions, geometry, masked_mean)
     scan = Scan(
-        patterns=patterns if mask.all() else MaskedPatterns(patterns, mask),
+        patterns=patterns if mask.all() else MaskedPatterns(patterns, mask, unmeasured),
         positions=positions,
         unit=unit,
         mask=mask,
@@ -98,21 +107,71 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
     )
     scan = replace(scan, provenance=replace(scan.provenance, assumptions=tuple(notes)))
     check_scan(scan)
-    return fit_to_multiple(scan)
+    if options.crop is not None:
+        scan = crop_scan(scan, options.crop)
+    return fit_to_multiple(bin_scan(scan, options.binning))
 
 
-def _with_side_files(contents: Contents, options: ScanOptions) -> Contents:
+def _with_side_files(contents: Contents, path: Path, options: ScanOptions) -> Contents:
     datasets = dict(contents.datasets)
-    if options.positions_file is not None:
-        n_points = contents.patterns.shape[0]
-        positions, unit, used = read_positions(options.positions_file, n_points)
-        datasets["positions"] = used
-        contents = replace(contents, positions=positions, positions_unit=unit)
+    n_points = contents.patterns.shape[0]
+    file = options.positions_file or contents.positions_file
+    if options.raster is not None:
+        rows, columns, step = options.raster
+        datasets["positions"] = f"raster of {rows} × {columns} points, step {step:g}"
+        note = "positions are those of the raster that was typed in, all rows from left to right"
+        contents = replace(
+            contents,
+            positions=raster_positions(options.raster, n_points, path),
+            positions_unit=None,
+            assumptions=(*contents.assumptions, note),
+        )
+    elif file is not None:
+        side = read_positions(
+            file, n_points, columns=options.positions_columns, layout=contents.positions_layout
+        )
+        datasets["positions"] = side.used
+        patterns, positions, notes = contents.patterns, side.positions, side.notes
+        if side.numbers is not None:
+            patterns, positions, more = match_numbers(patterns, positions, side.numbers, Path(file))
+            notes += more
+        contents = replace(
+            contents,
+            patterns=patterns,
+            positions=positions,
+            positions_unit=side.unit,
+            assumptions=(*contents.assumptions, *notes),
+        )
     if options.probe_file is not None:
         probe, used = read_probe(options.probe_file)
         datasets["probe"] = used
         contents = replace(contents, probe=probe, probe_is_guess="guess" in used.lower())
     return replace(contents, datasets=datasets)
+
+
+def _found_bad_pixels(
+    turned: PatternStatistics, mask: NDArray[np.bool_], options: ScanOptions, notes: list[str]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mask (True = good) with the pixels that were found, and those without any counts."""
+    bad = find_bad_pixels(turned)
+    found = {"overflowing": bad.marked}
+    if options.mask_file is None:
+        found |= {"dead": bad.dead, "hot": bad.hot, "saturated": bad.saturated}
+    good = mask
+    for kind, pixels in found.items():
+        if new := int((pixels & mask).sum()):
+            notes.append(f"{new} {kind} pixels found in the patterns are masked")
+        good = good & ~pixels
+    if kept := int(((turned.saturated > 0) & good).sum()):
+        notes.append(f"{kept} more pixels are saturated in some patterns and are kept")
+    return good, ~mask | bad.marked
+
+
+def _mean(
+    statistics: PatternStatistics, background: NDArray[np.float32] | None
+) -> NDArray[np.float64]:
+    mean = statistics.mean
+    return mean if background is None else np.maximum(mean - background, 0)
 
 
 def _dc_at_corner(
@@ -153,7 +212,7 @@ def _lengths(
         raise ScanError(
             "positions", path,
             f"the unit of {contents.datasets.get('positions', 'the positions')} is not recorded",
-            remedy="say it with --positions-unit m|um|nm|px",
+            remedy="say it with --positions-unit m|mm|um|nm|px",
         )  # fmt: skip
     if unit.strip().lower() in ("px", "pixel", "pixels"):
         if pixel is None:
@@ -188,7 +247,7 @@ def _probe(
     if stored is None:
         return None
     name = contents.datasets.get("probe", "the probe")
-    if stored.ndim < 2 or stored.dtype.kind not in "cfiu":
+    if stored.ndim < 2 or not stored.size or stored.dtype.kind not in "cfiu":
         problem = f"{name} has shape {stored.shape} and type {stored.dtype}"
         remedy = "choose another probe with --probe FILE or --dataset probe=/PATH"
         raise ScanError("probe", path, problem, remedy=remedy)

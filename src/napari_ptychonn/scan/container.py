@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.scan.npy_members import opened_zip, read_header, read_values
 from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
-from napari_ptychonn.scan.storage import require_readable, resolve
+from napari_ptychonn.scan.storage import DAMAGE, reading, require_readable, require_small, resolve
 
 __all__ = ["Container", "DatasetInfo", "open_container"]
 
@@ -96,7 +97,7 @@ def open_container(path: str | Path) -> Iterator[Container]:
         problem = "it is a folder" if file.is_dir() else "there is no such file"
         raise ScanError("scan file", file, problem, remedy="check the path")
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
+        with opened_zip(file) as archive:
             yield NpzContainer(file, archive)
         return
     with open_h5(file) as h5file:
@@ -156,7 +157,7 @@ class H5Container:
         """Whether there is a dataset, or a link to one, of that name."""
         try:
             found = self.file.get(name)
-        except (KeyError, OSError, RuntimeError):
+        except DAMAGE:
             found = None
         if found is not None:
             return isinstance(found, h5py.Dataset)
@@ -164,46 +165,45 @@ class H5Container:
 
     def info(self, name: str) -> DatasetInfo:
         """Shape and type of a dataset; ScanError where it is missing."""
-        return _describe(resolve(self.file, name, self.path), name)
+        dataset = resolve(self.file, name, self.path)
+        with reading(name, self.path):
+            return _describe(dataset, name)
 
     def infos(self) -> list[DatasetInfo]:
         """All datasets, soft and external links to datasets included."""
         found: list[DatasetInfo] = []
-        try:
-            _walk(self.file, "", found)
-        except RuntimeError as error:  # what h5py raises where the index is damaged
-            problem = f"its list of datasets cannot be read: {error}"
-            remedy = "the file is damaged: copy it again"
-            raise ScanError("scan file", self.path, problem, remedy=remedy) from None
+        with reading("its list of datasets", self.path):
+            _walk(self.file, "", found, set())
         return found
 
     def array(self, name: str) -> NDArray[Any]:
         """A (small) dataset, read whole; ScanError where it cannot be."""
         dataset = resolve(self.file, name, self.path)
-        require_readable(dataset, name, self.path)
-        try:
+        with reading(name, self.path):
+            require_readable(dataset, name, self.path)
+            require_small(dataset, name, self.path)
             return np.asarray(dataset[()])
-        except OSError as error:
-            remedy = "copy the file again"
-            problem = f"{name} cannot be read: {error}"
-            raise ScanError("dataset", self.path, problem, remedy=remedy) from None
 
     def attribute(self, name: str, key: str) -> Any | None:
         """An attribute of a dataset or group, None where there is none."""
         try:
-            return _plain(self.file[name].attrs.get(key))
-        except KeyError:
+            attributes = self.file[name].attrs
+        except DAMAGE:
             return None
+        with reading(f"{name}.{key}", self.path):
+            return _plain(attributes.get(key))
 
     def patterns(self, name: str, bad: NDArray[np.bool_] | None) -> PatternSource:
         """A dataset as lazy patterns."""
-        require_readable(resolve(self.file, name, self.path), name, self.path)
+        dataset = resolve(self.file, name, self.path)
+        with reading(name, self.path):
+            require_readable(dataset, name, self.path)
         return H5Patterns(self.path, name, bad=bad)
 
     def _link(self, name: str) -> object:
         try:
             return self.file.get(name, getlink=True)
-        except (KeyError, OSError):
+        except DAMAGE:
             return None
 
 
@@ -229,17 +229,7 @@ class NpzContainer:
     def info(self, name: str) -> DatasetInfo:
         """Shape and type from the array's header alone."""
         self._require(name)
-        try:
-            with self.archive.open(_member(name)) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = (
-                    np.lib.format.read_array_header_1_0
-                    if version == (1, 0)
-                    else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = read(stream)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise self._damaged(name, error) from None
+        shape, dtype = read_header(self.archive, _member(name), self.path)
         packed = self.archive.getinfo(_member(name)).compress_type != zipfile.ZIP_STORED
         return DatasetInfo(name.lstrip("/"), shape, str(dtype), None, "zip" if packed else None)
 
@@ -251,11 +241,7 @@ class NpzContainer:
     def array(self, name: str) -> NDArray[Any]:
         """An array, read whole; ScanError where it cannot be."""
         self._require(name)
-        try:
-            with self.archive.open(_member(name)) as stream:
-                return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise self._damaged(name, error) from None
+        return read_values(self.archive, _member(name), self.path)
 
     def attribute(self, name: str, key: str) -> Any | None:  # noqa: ARG002
         """None: npz files have no attributes."""
@@ -274,12 +260,13 @@ class NpzContainer:
             remedy = f"choose among: {arrays or 'nothing'}"
             raise ScanError("dataset", self.path, f"there is no array {name}", remedy=remedy)
 
-    def _damaged(self, name: str, error: Exception) -> ScanError:
-        remedy = "copy the file again, or write it again without Python objects"
-        return ScanError("dataset", self.path, f"{name} cannot be read: {error}", remedy=remedy)
 
-
-def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo]) -> None:
+def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo], seen: set[int]) -> None:
+    # Hard links can form a circle, too: a group is listed under one of its names.
+    place = h5py.h5o.get_info(group.id).addr
+    if place in seen:
+        return
+    seen.add(place)
     for name in group:
         if len(found) >= MAX_LISTED:
             return
@@ -288,12 +275,15 @@ def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo]) -> None:
         is_hard = isinstance(group.get(name, getlink=True), h5py.HardLink)
         try:
             item = group[name]
-        except (KeyError, OSError):
+        except DAMAGE:
             continue
         if isinstance(item, h5py.Dataset):
-            found.append(_describe(item, path))
+            try:
+                found.append(_describe(item, path))
+            except DAMAGE:
+                found.append(DatasetInfo(path, (), "not readable"))
         elif isinstance(item, h5py.Group) and is_hard:
-            _walk(item, path, found)
+            _walk(item, path, found, seen)
 
 
 def _describe(dataset: h5py.Dataset, path: str) -> DatasetInfo:
@@ -308,6 +298,8 @@ def _describe(dataset: h5py.Dataset, path: str) -> DatasetInfo:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, h5py.Empty):
+        return None
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

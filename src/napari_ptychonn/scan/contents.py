@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.scan.table_layouts import TableLayout
 
 __all__ = ["Contents", "ScanFormat", "masked_source"]
 
@@ -37,6 +39,10 @@ class Contents:
         Whether the file says that the probe is only a start.
     mask : ndarray, (H, W) bool, or None
         True = good pixel, in the orientation of the patterns.
+    background : ndarray, (H, W) float32, or None
+        Counts to subtract from every pattern.
+    saturation : float or None
+        Counts from which a pixel is saturated, where they are known.
     wavelength_m, distance_m : float or None
         As recorded.
     detector_pixel_m, pixel_m : (y, x) or None
@@ -45,6 +51,13 @@ class Contents:
         Where this format has DC; what the patterns show overrides it.
     orientation : int
         Orientation of this format, 0..7.
+    centre : (y, x) or None
+        Pixel of the stored patterns that the direct beam hits, as recorded; the patterns
+        are cropped around it.
+    positions_file : Path or None
+        File beside the scan that holds the positions; one that the person gives wins.
+    positions_layout : TableLayout or None
+        Columns of this beamline's position files, which have no headings.
     near_field : str or None
         Sentence that says why the file is a near-field scan.
     assumptions : tuple of str
@@ -58,12 +71,17 @@ class Contents:
     probe: NDArray[Any] | None = None
     probe_is_guess: bool = False
     mask: NDArray[np.bool_] | None = None
+    background: NDArray[np.float32] | None = None
+    saturation: float | None = None
     wavelength_m: float | None = None
     distance_m: float | None = None
     detector_pixel_m: tuple[float, float] | None = None
     pixel_m: tuple[float, float] | None = None
     dc: Literal["centre", "corner"] = "centre"
     orientation: int = 0
+    centre: tuple[float, float] | None = None
+    positions_file: Path | None = None
+    positions_layout: TableLayout | None = None
     near_field: str | None = None
     assumptions: tuple[str, ...] = field(default_factory=tuple)
 

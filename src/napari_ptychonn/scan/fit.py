@@ -12,17 +12,33 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.crop import crop_or_pad
-from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.scan.patterns import CroppedPatterns
+from napari_ptychonn.scan.model import PatternSource, Scan
+from napari_ptychonn.scan.patterns import CroppedPatterns, MaskedPatterns
 
-__all__ = ["fit_scan", "fit_to_multiple", "fit_window"]
+__all__ = ["crop_scan", "fit_scan", "fit_to_multiple", "fit_window"]
 
 
 def fit_to_multiple(scan: Scan, multiple: int = 8) -> Scan:
     """Pad the patterns of a scan, where needed, up to sides that are a multiple of `multiple`."""
     height, width = scan.pattern_shape
     size = (-(-height // multiple) * multiple, -(-width // multiple) * multiple)
+    return scan if size == scan.pattern_shape else fit_scan(scan, size)
+
+
+def crop_scan(scan: Scan, size: tuple[int, int]) -> Scan:
+    """Use a window (H, W) of the patterns around DC.
+
+    Raises
+    ------
+    ScanError
+        The window is larger than the patterns.
+    """
+    if any(want > have for want, have in zip(size, scan.pattern_shape, strict=True)):
+        height, width = scan.pattern_shape
+        problem = f"a window of {size[0]} × {size[1]} is larger than {height} × {width} pixels"
+        raise ScanError("crop", scan.provenance.path, problem, remedy="choose a smaller one")
     return scan if size == scan.pattern_shape else fit_scan(scan, size)
 
 
@@ -52,6 +68,16 @@ def fit_scan(scan: Scan, size: tuple[int, int], *, centre: tuple[int, int] | Non
     else:
         pixel = (pixel[0] / grow[0], pixel[1] / grow[1])
     probe = None if scan.probe is None else _resample(scan.probe, size)
+    mask = crop_or_pad(scan.mask, size, centre=centre)
+    masked = scan.patterns
+    patterns: PatternSource
+    if isinstance(masked, MaskedPatterns) and masked.unmeasured is not None:
+        # The mask stays outermost: there it can be changed.
+        cropped = CroppedPatterns(masked.source, size, centre)
+        measured = crop_or_pad(~masked.unmeasured, size, centre=centre)
+        patterns = MaskedPatterns(cropped, mask, ~measured)
+    else:
+        patterns = CroppedPatterns(masked, size, centre)
     verb = "padded" if size[0] * size[1] > height * width else "cropped"
     note = f"patterns {verb} from {height} × {width} to {size[0]} × {size[1]} pixels"
     if pixel is None:
@@ -59,11 +85,11 @@ def fit_scan(scan: Scan, size: tuple[int, int], *, centre: tuple[int, int] | Non
     provenance = replace(scan.provenance, assumptions=(*scan.provenance.assumptions, note))
     return replace(
         scan,
-        patterns=CroppedPatterns(scan.patterns, size, centre),
+        patterns=patterns,
         positions=positions,
         pixel_m=pixel,
         probe=probe,
-        mask=crop_or_pad(scan.mask, size, centre=centre),
+        mask=mask,
         provenance=provenance,
     )
 

@@ -1,4 +1,4 @@
-"""Pixels that do not count: dead ones, hot ones, and those the detector marks itself.
+"""Pixels that do not count: dead and hot ones, saturated ones, those the detector marks itself.
 
 Everything is found from a bounded random subset of the patterns, so that a scan of any
 length costs the same.
@@ -6,26 +6,43 @@ length costs the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.model import PatternSource, Scan
 from napari_ptychonn.scan.orientation import to_convention
+from napari_ptychonn.scan.patterns import MaskedPatterns
 
-__all__ = ["BadPixels", "PatternStatistics", "find_bad_pixels", "pattern_statistics"]
+__all__ = [
+    "BadPixels",
+    "PatternStatistics",
+    "find_bad_pixels",
+    "pattern_statistics",
+    "unmasked_patterns",
+    "unmeasured_pixels",
+    "with_mask",
+]
 
 MAX_BYTES = 256 * 2**20
 """Patterns read for the statistics take at most this much, as float32."""
 BATCH = 16
+BATCH_PIXELS = 2**24
+"""Patterns read, and pixels looked at, together: frames of a detector can be large."""
 SURE_COUNTS = 25.0
 """A pixel expected to hold this many counts is empty by chance once in e^25 times."""
 HOT_FACTOR = 10.0
 """A hot pixel holds this many times what its neighbours do."""
 OVERFLOW = (2.0**16 - 1, 2.0**31 - 1, 2.0**32 - 1)
 """What detectors write into pixels that they know to be bad."""
+RING = np.array([(y, x) for y in range(-2, 3) for x in range(-2, 3) if (y, x) != (0, 0)])
+"""The 24 neighbours of a pixel, (y, x)."""
+SATURATED_SHARE = 0.1
+"""A pixel that is saturated in more than this share of the patterns is left out of all."""
+CHANGED = "the mask was changed by hand"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +57,16 @@ class PatternStatistics:
         Smallest count of each pixel.
     present : ndarray, (H, W) float64
         Share of the subset in which the pixel has counts.
+    saturated : ndarray, (H, W) float64
+        Share of the subset in which it is saturated.
     frames : int
         Patterns in the subset.
     """
 
     total: NDArray[np.float64]
     lowest: NDArray[np.float32]
-    present: NDArray[np.float64]
+    present: NDArray[np.float32]
+    saturated: NDArray[np.float32]
     frames: int
 
     @property
@@ -60,6 +80,7 @@ class PatternStatistics:
             to_convention(self.total, dc_at_corner, code),
             to_convention(self.lowest, dc_at_corner, code),
             to_convention(self.present, dc_at_corner, code),
+            to_convention(self.saturated, dc_at_corner, code),
             self.frames,
         )
 
@@ -76,20 +97,27 @@ class BadPixels:
         In most patterns far above their neighbours.
     marked : ndarray
         Always at the detector's overflow value.
+    saturated : ndarray
+        In many patterns, but not always, at the value where counting ends.
     """
 
     dead: NDArray[np.bool_]
     hot: NDArray[np.bool_]
     marked: NDArray[np.bool_]
+    saturated: NDArray[np.bool_]
 
     @property
     def any(self) -> NDArray[np.bool_]:
         """All of them, (H, W) bool."""
-        return self.dead | self.hot | self.marked
+        return self.dead | self.hot | self.marked | self.saturated
 
 
 def pattern_statistics(
-    patterns: PatternSource, *, max_frames: int = 64, seed: int = 0
+    patterns: PatternSource,
+    *,
+    saturation: float | None = None,
+    max_frames: int = 64,
+    seed: int = 0,
 ) -> PatternStatistics:
     """Sum a random subset of the patterns.
 
@@ -97,6 +125,8 @@ def pattern_statistics(
     ----------
     patterns : PatternSource
         (N, H, W).
+    saturation : float, optional
+        Counts from which a pixel is saturated.
     max_frames : int
         Patterns to read at most.
     seed : int
@@ -108,18 +138,24 @@ def pattern_statistics(
         A pattern read has NaN or negative counts, or cannot be read.
     """
     n, height, width = patterns.shape
-    affordable = max(8, MAX_BYTES // (4 * height * width))
+    affordable = max(4, MAX_BYTES // (4 * height * width))
     count = min(n, max_frames, affordable)
     chosen = np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
     total = np.zeros((height, width))
-    present = np.zeros((height, width))
+    present, saturated = np.zeros((2, height, width), np.float32)
+    # Counts are compared as they are read; float32 rounds 2³² − 1 up.
+    level = np.float32(np.inf if saturation is None else saturation)
     lowest = np.full((height, width), np.inf, np.float32)
-    for start in range(0, count, BATCH):
-        frames = patterns.read(chosen[start : start + BATCH].astype(np.intp))
+    batch = min(BATCH, max(1, BATCH_PIXELS // (height * width)))
+    for start in range(0, count, batch):
+        frames = patterns.read(chosen[start : start + batch].astype(np.intp))
         total += frames.sum(0, dtype=np.float64)
-        present += (frames > 0).sum(0)
+        present += (frames > 0).sum(0, dtype=np.float32)
+        saturated += (frames >= level).sum(0, dtype=np.float32)
         np.minimum(lowest, frames.min(0), out=lowest)
-    return PatternStatistics(total, lowest, present / count, count)
+    present /= count
+    saturated /= count
+    return PatternStatistics(total, lowest, present, saturated, count)
 
 
 def find_bad_pixels(
@@ -143,22 +179,90 @@ def find_bad_pixels(
     BadPixels
     """
     marked = np.isin(statistics.lowest, np.asarray(OVERFLOW, np.float32))
-    total = np.where(marked, 0.0, statistics.total)
+    # Large frames leave no room for more digits, which nothing here needs.
+    total = statistics.total.astype(np.float32)
+    total[marked] = 0
+    saturated = (statistics.saturated > SATURATED_SHARE) & ~marked
     hot = _hot(total, statistics.present)
     if hot.mean() > max_hot:
         hot = np.zeros_like(hot)
     widest = max_gap or max(4, max(total.shape) // 8)
-    dead = _dead(np.where(hot, 0.0, total), widest) & (total == 0) & ~marked
-    return BadPixels(dead, hot, marked)
+    total[hot] = 0
+    dead = _dead(total, widest) & ~hot & ~marked
+    return BadPixels(dead, hot, marked, saturated)
 
 
-def _hot(total: NDArray[np.float64], present: NDArray[np.float64]) -> NDArray[np.bool_]:
-    ring = np.ones((5, 5), bool)
-    ring[2, 2] = False
-    # The fifth largest of 24 neighbours: a pair or a short row of hot pixels does not
-    # hide itself, and the flank of a real peak has more bright neighbours than that.
-    around = ndimage.rank_filter(total, rank=19, footprint=ring, mode="nearest")
-    hot = (total > HOT_FACTOR * around + SURE_COUNTS) & (present > 0.5)
+def with_mask(scan: Scan, mask: NDArray[np.bool_]) -> Scan:
+    """The same scan with another mask.
+
+    Parameters
+    ----------
+    scan : Scan
+        The scan.
+    mask : ndarray, (H, W) bool
+        True = good, in the orientation of the patterns. Of the pixels of
+        :func:`unmeasured_pixels` none becomes good.
+
+    Raises
+    ------
+    ScanError
+        The mask is of another shape, or leaves no good pixel.
+    """
+    if mask.shape != scan.pattern_shape:
+        problem = f"mask is {mask.shape}, patterns are {scan.pattern_shape}"
+        raise ScanError("mask", scan.provenance.path, problem, remedy="make it for this scan")
+    unmeasured = unmeasured_pixels(scan)
+    good = np.asarray(mask & ~unmeasured, dtype=np.bool_)
+    if not good.any():
+        problem = "the mask leaves no good pixel"
+        raise ScanError("mask", scan.provenance.path, problem, remedy="leave some pixels in")
+    before = scan.provenance
+    kept = tuple(note for note in before.assumptions if not note.startswith(CHANGED))
+    note = f"{CHANGED}: {int((~good).sum())} pixels are masked"
+    return replace(
+        scan,
+        patterns=MaskedPatterns(unmasked_patterns(scan), good, unmeasured),
+        mask=good,
+        provenance=replace(before, assumptions=(*kept, note)),
+    )
+
+
+def unmasked_patterns(scan: Scan) -> PatternSource:
+    """The patterns with what bad pixels hold, as far as a mask could make them good."""
+    patterns = scan.patterns
+    if isinstance(patterns, MaskedPatterns) and patterns.unmeasured is not None:
+        return patterns.source
+    return patterns
+
+
+def unmeasured_pixels(scan: Scan) -> NDArray[np.bool_]:
+    """Pixels (H, W) of which there are no counts: True for those that the file marks as bad.
+
+    Of a scan that was not read from a file, whatever is masked.
+    """
+    if isinstance(scan.patterns, MaskedPatterns) and scan.patterns.unmeasured is not None:
+        return scan.patterns.unmeasured
+    return np.asarray(~scan.mask, dtype=np.bool_)
+
+
+def _hot(total: NDArray[np.float32], present: NDArray[np.float32]) -> NDArray[np.bool_]:
+    # Of few pixels the neighbours have to be sorted: of those far above the least of them.
+    hot = (total > SURE_COUNTS) & (present > 0.5)
+    if hot.any():
+        least = ndimage.minimum_filter(total, 5, mode="nearest")
+        least *= HOT_FACTOR
+        least += SURE_COUNTS
+        hot &= total > least
+    places = np.stack(np.nonzero(hot), -1)
+    for start in range(0, len(places), BATCH_PIXELS // 64):
+        some = places[start : start + BATCH_PIXELS // 64]
+        y, x = np.clip(some[:, None] + RING, 0, np.asarray(total.shape) - 1).transpose(2, 0, 1)
+        # The fifth largest of 24 neighbours: a pair or a short row of hot pixels does not
+        # hide itself, and the flank of a real peak has more bright neighbours than that.
+        around = np.partition(total[y, x], 19, axis=1)[:, 19]
+        hot[some[:, 0], some[:, 1]] = total[some[:, 0], some[:, 1]] > (
+            HOT_FACTOR * around + SURE_COUNTS
+        )
     # The direct beam of a wide smooth probe is a lone peak too.
     height, width = total.shape
     reach_y, reach_x = max(3, height // 32), max(3, width // 32)
@@ -167,7 +271,7 @@ def _hot(total: NDArray[np.float64], present: NDArray[np.float64]) -> NDArray[np
     return np.asarray(hot, dtype=np.bool_)
 
 
-def _dead(total: NDArray[np.float64], widest: int) -> NDArray[np.bool_]:
+def _dead(total: NDArray[np.float32], widest: int) -> NDArray[np.bool_]:
     """Empty pixels with enough light on two opposite sides, at most `widest` apart."""
     filled = total.copy()
     # The crossing of two gaps has light beside it only once the gaps are filled.
@@ -175,18 +279,29 @@ def _dead(total: NDArray[np.float64], widest: int) -> NDArray[np.bool_]:
         empty = filled == 0
         if not empty.any():
             break
-        expected = np.maximum(
-            _between(filled, empty, widest), _between(filled.T, empty.T, widest).T
-        )
+        expected = _between(filled, empty, widest)
+        np.maximum(expected, _between(filled.T, empty.T, widest).T, out=expected)
         sure = empty & (expected > SURE_COUNTS)
         filled[sure] = expected[sure]
     return np.asarray((total == 0) & (filled > 0), dtype=np.bool_)
 
 
 def _between(
-    total: NDArray[np.float64], empty: NDArray[np.bool_], widest: int
-) -> NDArray[np.float64]:
+    total: NDArray[np.float32], empty: NDArray[np.bool_], widest: int
+) -> NDArray[np.float32]:
     """Smaller of the nearest counts left and right of each pixel; 0 beyond a wide gap."""
+    found = np.zeros(total.shape, np.float32)
+    lines = np.flatnonzero(empty.any(1) & (total > SURE_COUNTS).any(1))
+    step = max(1, BATCH_PIXELS // 16 // total.shape[1])
+    for start in range(0, len(lines), step):
+        some = lines[start : start + step]
+        found[some] = _between_in(total[some], empty[some], widest)
+    return found
+
+
+def _between_in(
+    total: NDArray[np.float32], empty: NDArray[np.bool_], widest: int
+) -> NDArray[np.float32]:
     width = total.shape[1]
     columns = np.broadcast_to(np.arange(width), total.shape)
     left = np.maximum.accumulate(np.where(empty, -1, columns), axis=1)
@@ -195,4 +310,4 @@ def _between(
     rows = np.arange(total.shape[0])[:, None]
     value_left = total[rows, np.clip(left, 0, None)]
     value_right = total[rows, np.clip(right, None, width - 1)]
-    return np.where(inside, np.minimum(value_left, value_right), 0.0)
+    return np.where(inside, np.minimum(value_left, value_right), np.float32(0))

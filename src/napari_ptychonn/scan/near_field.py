@@ -8,6 +8,8 @@ the beam is wider, the patterns are not far-field patterns of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -17,6 +19,10 @@ from napari_ptychonn.scan.model import Geometry, PatternSource
 __all__ = ["near_field_reason"]
 
 PAIRS = 40
+PAIR_PIXELS = 2**26
+"""Of all pairs together, of which there are at least eight."""
+MAX_SIDE = 1024
+"""Shadows on larger patterns are compared on binned ones."""
 MIN_LINEARITY = 0.9
 """Share of the shadow's motion that must be proportional to the sample's; measured: 0.98
 for a near-field scan, 0.15 for a defocused far-field one."""
@@ -54,10 +60,11 @@ def near_field_reason(
     # Reading patterns is worth it only where the steps are long for the window.
     if np.median(distances[:, 1]) < window / 4:
         return None
-    first = np.unique(np.linspace(0, len(positions_m) - 1, PAIRS).astype(np.intp))
+    pairs = min(PAIRS, max(8, PAIR_PIXELS // mean.size))
+    first = np.unique(np.linspace(0, len(positions_m) - 1, pairs).astype(np.intp))
     second = neighbours[first, 1].astype(np.intp)
     moved = positions_m[second] - positions_m[first]
-    shadows = _shadow_shifts(patterns.read(first), patterns.read(second), mean)
+    shadows = _shadow_shifts(patterns, np.stack([first, second], -1), mean)
     speed, *_ = np.linalg.lstsq(moved, shadows, rcond=None)
     rest = np.square(shadows - moved @ speed).sum()
     power = np.square(shadows).sum()
@@ -76,21 +83,33 @@ def near_field_reason(
 
 
 def _shadow_shifts(
-    first: NDArray[np.float32], second: NDArray[np.float32], mean: NDArray[np.float64]
+    patterns: PatternSource, pairs: NDArray[np.intp], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Shift (M, 2) (y, x), in detector pixels, from each first pattern to its second."""
+    """Shift (M, 2) (y, x), in detector pixels, from the first to the second of each pair."""
+    factor = -(-max(mean.shape) // MAX_SIDE)
+    mean = _binned(mean, factor)
     lit = mean > 0.1 * np.quantile(mean, 0.999)
     height, width = mean.shape
     padded = (2 * height, 2 * width)
-    spectra = []
-    for frames in (first, second):
+    half = np.asarray((height, width))
+    overlap = np.fft.irfft2(np.abs(np.fft.rfft2(lit.astype(np.float64), s=padded)) ** 2, s=padded)
+    overlap = np.maximum(overlap, 0.3 * overlap.max())
+    shifts = np.zeros((len(pairs), 2))
+    # One pair after the other: together they would not fit into the memory.
+    for number, pair in enumerate(pairs):
+        frames = _binned(patterns.read(pair), factor)
         ratio = np.where(lit, frames / np.where(lit, mean, 1.0), 0.0)
         ratio -= lit * (ratio.sum((1, 2), keepdims=True) / lit.sum())
-        spectra.append(np.fft.rfft2(ratio, s=padded))
-    overlap = np.fft.irfft2(np.abs(np.fft.rfft2(lit.astype(np.float64), s=padded)) ** 2, s=padded)
-    likeness = np.fft.irfft2(spectra[0].conj() * spectra[1], s=padded)
-    likeness /= np.maximum(overlap, 0.3 * overlap.max())
-    peaks = likeness.reshape(len(first), -1).argmax(1)
-    shifts = np.stack(np.unravel_index(peaks, padded), -1)
-    half = np.asarray((height, width))
-    return np.asarray((shifts + half) % (2 * half) - half, dtype=np.float64)
+        first, second = np.fft.rfft2(ratio, s=padded)
+        likeness = np.fft.irfft2(first.conj() * second, s=padded) / overlap
+        shifts[number] = np.unravel_index(likeness.argmax(), padded)
+    return np.asarray(factor * ((shifts + half) % (2 * half) - half), dtype=np.float64)
+
+
+def _binned(frames: NDArray[Any], factor: int) -> NDArray[Any]:
+    """Frames (..., H, W) with blocks of pixels summed; what fills no block is left out."""
+    if factor == 1:
+        return frames
+    height, width = (side // factor for side in frames.shape[-2:])
+    cut = frames[..., : height * factor, : width * factor]
+    return cut.reshape(*cut.shape[:-2], height, factor, width, factor).sum((-3, -1))

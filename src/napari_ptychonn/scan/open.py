@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.assemble import assemble
 from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.contents import ScanFormat
-from napari_ptychonn.scan.formats import FORMATS
+from napari_ptychonn.scan.formats import FORMATS, known_formats
+from napari_ptychonn.scan.geometry_datasets import with_chosen_geometry
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.scan.third_party import BrokenFormatError, FormatWarning
 
 __all__ = ["is_scan", "open_scan"]
 
@@ -21,7 +24,8 @@ def open_scan(path: str | Path, options: ScanOptions | None = None) -> Scan:
     Parameters
     ----------
     path : str or Path
-        A HDF5 (CXI, pty-chi pair, tike-like, any other with chosen datasets) or npz file.
+        A HDF5 or npz file of a known format (see :mod:`napari_ptychonn.scan.formats`), or
+        any other whose datasets are chosen or have telling names.
     options : ScanOptions, optional
         What the file does not say, or says wrongly.
 
@@ -33,14 +37,29 @@ def open_scan(path: str | Path, options: ScanOptions | None = None) -> Scan:
     ------
     ScanError
         The file cannot be used; the error says why, and what to do.
+
+    Warns
+    -----
+    FormatWarning
+        A format that another distribution brought is broken and is left out.
     """
     chosen = options or ScanOptions()
     file = Path(path)
     with open_container(file) as container:
-        found = _format_of(container)
+        for known in known_formats():
+            if not _detects(known, container):
+                continue
+            try:
+                contents = known.load(container, chosen)
+            except BrokenFormatError as error:
+                warnings.warn(f"{error}; the next format is tried", FormatWarning, stacklevel=2)
+                continue
+            contents = with_chosen_geometry(container, contents, chosen)
+            return assemble(contents, file, known.name, chosen)
         # The last format takes what was chosen from a file that none of them knows.
-        known = found or FORMATS[-1]
-        return assemble(known.load(container, chosen), file, known.name, chosen)
+        known = FORMATS[-1]
+        contents = with_chosen_geometry(container, known.load(container, chosen), chosen)
+        return assemble(contents, file, known.name, chosen)
 
 
 def is_scan(path: str | Path) -> bool:
@@ -58,10 +77,14 @@ def is_scan(path: str | Path) -> bool:
     """
     try:
         with open_container(path) as container:
-            return _format_of(container) is not None
+            return any(_detects(known, container) for known in known_formats())
     except ScanError:
         return False
 
 
-def _format_of(container: Container) -> ScanFormat | None:
-    return next((known for known in FORMATS if known.detect(container)), None)
+def _detects(known: ScanFormat, container: Container) -> bool:
+    try:
+        return known.detect(container)
+    except ScanError:
+        # A name that is there and leads nowhere.
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from napari_ptychonn.scan.counts import require_counts, require_stack
 from napari_ptychonn.scan.crop import crop_or_pad
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.orientation import to_convention
+from napari_ptychonn.scan.storage import DAMAGE
 
 __all__ = [
     "ArrayPatterns",
@@ -69,6 +71,15 @@ class ArrayPatterns:
         n, height, width = self.array.shape
         return n, height, width
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the stored values."""
+        return self.array.dtype
+
+    def as_stored(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Patterns `indices` as they are stored, (len(indices), H, W), nothing checked."""
+        return np.asarray(self.array[np.asarray(indices, dtype=np.intp)])
+
     def read(self, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """Patterns `indices`, shape (len(indices), H, W), float32 counts.
 
@@ -78,7 +89,9 @@ class ArrayPatterns:
             A pattern has NaN or negative counts.
         """
         wanted = np.asarray(indices, dtype=np.intp)
-        frames = np.array(self.array[wanted], dtype=np.float32)
+        with np.errstate(over="ignore"):
+            # What float32 cannot hold is infinite, and so refused.
+            frames = np.array(self.array[wanted], dtype=np.float32)
         if self.bad is not None:
             frames[:, self.bad] = 0
         require_counts(frames, wanted, self.where, self.dataset)
@@ -113,15 +126,30 @@ class H5Patterns:
         self.dataset = dataset
         self.bad = bad
         with self._opened() as stored:
-            require_stack(stored.shape, stored.dtype, self.path, dataset, raster=True)
-            self._stored_shape: tuple[int, ...] = stored.shape
-            self._itemsize: int = stored.dtype.itemsize
+            try:
+                shape, dtype = stored.shape, stored.dtype
+            except DAMAGE as error:
+                raise self._gone(error) from None
+        require_stack(shape, dtype, self.path, dataset, raster=True)
+        self._stored_shape: tuple[int, ...] = shape
+        self.dtype: np.dtype[Any] = dtype
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(N, H, W); the points of a raster are counted row by row."""
         height, width = self._stored_shape[-2:]
-        return int(np.prod(self._stored_shape[:-2])), height, width
+        return math.prod(self._stored_shape[:-2]), height, width
+
+    def as_stored(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Patterns `indices` as they are stored, (len(indices), H, W), nothing checked.
+
+        Raises
+        ------
+        ScanError
+            The file cannot be read there.
+        """
+        with self._opened() as stored:
+            return np.concatenate([self._block(stored, int(i), int(i) + 1) for i in indices])
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """Patterns `indices`, shape (len(indices), H, W), float32 counts.
@@ -145,7 +173,9 @@ class H5Patterns:
             for first, last in _runs(unique, self._run_length()):
                 block = self._block(stored, int(unique[first]), int(unique[last - 1]) + 1)
                 rows = order[bounds[first] : bounds[last]]
-                frames[rows] = block[wanted[rows] - unique[first]]
+                with np.errstate(over="ignore"):
+                    # What float32 cannot hold is infinite, and so refused.
+                    frames[rows] = block[wanted[rows] - unique[first]]
         if self.bad is not None:
             frames[:, self.bad] = 0
         require_counts(frames, wanted, self.path, self.dataset)
@@ -160,7 +190,7 @@ class H5Patterns:
         with file:
             try:
                 stored = file[self.dataset]
-            except (OSError, KeyError) as error:
+            except DAMAGE as error:
                 raise self._gone(error) from None
             yield stored
 
@@ -171,7 +201,7 @@ class H5Patterns:
 
     def _run_length(self) -> int:
         height, width = self._stored_shape[-2:]
-        return max(1, MAX_RUN_BYTES // max(1, height * width * self._itemsize))
+        return max(1, MAX_RUN_BYTES // max(1, height * width * self.dtype.itemsize))
 
     def _block(self, stored: h5py.Dataset, start: int, stop: int) -> NDArray[Any]:
         try:
@@ -180,7 +210,7 @@ class H5Patterns:
             columns = self._stored_shape[1]
             points = [divmod(point, columns) for point in range(start, stop)]
             return np.stack([stored[row, column] for row, column in points])
-        except (OSError, KeyError) as error:
+        except DAMAGE as error:
             raise ScanError(
                 "patterns",
                 self.path,
@@ -245,7 +275,15 @@ class CroppedPatterns:
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """Patterns `indices`, shape (len(indices), H, W), float32 counts."""
-        return crop_or_pad(self.source.read(indices), self.size, centre=self.centre)
+        wanted = np.asarray(indices, dtype=np.intp)
+        cut = np.empty((wanted.size, *self.size), np.float32)
+        # What a window is cut from may be many times as large.
+        _, height, width = self.source.shape
+        batch = max(1, MAX_RUN_BYTES // (4 * height * width))
+        for start in range(0, wanted.size, batch):
+            frames = self.source.read(wanted[start : start + batch])
+            cut[start : start + batch] = crop_or_pad(frames, self.size, centre=self.centre)
+        return cut
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,10 +296,14 @@ class MaskedPatterns:
         The patterns.
     mask : ndarray, (H, W) bool
         True = good pixel.
+    unmeasured : ndarray, (H, W) bool, optional
+        Pixels that no mask can make good, since `source` has no counts there: those that
+        the file marks, and those that patterns were padded with. None: all bad ones.
     """
 
     source: PatternSource
     mask: NDArray[np.bool_]
+    unmeasured: NDArray[np.bool_] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

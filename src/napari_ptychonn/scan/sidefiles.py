@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +12,66 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.npy_members import read_npy
+from napari_ptychonn.scan.results.open import result_format
+from napari_ptychonn.scan.table_layouts import TableLayout, layout_of
+from napari_ptychonn.scan.tables import Table, axis_columns, heading_unit, read_table
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
-__all__ = ["read_positions", "read_probe"]
+__all__ = ["WITH_DATASET", "SidePositions", "column_names", "read_positions", "read_probe"]
 
 WITH_DATASET = re.compile(r"^(?P<file>.+\.(?:h5|hdf5|hdf|cxi|nxs|mat|npz)):(?P<dataset>.+)$", re.I)
+"""A dataset in another file: ``positions.h5:/stage/xy``."""
 TEXT_ENDINGS = (".csv", ".txt", ".dat", ".tsv")
+MAX_COLUMNS = 200
 
 
-def read_positions(path: str | Path, n_points: int) -> tuple[NDArray[np.float64], str | None, str]:
+@dataclass(frozen=True, slots=True, eq=False)
+class SidePositions:
+    """Positions of another file.
+
+    Attributes
+    ----------
+    positions : ndarray, (M, 2) float64
+        (y, x) as stored, in `unit`.
+    unit : str or None
+        Where the file says it.
+    used : str
+        File and dataset or columns, for the provenance.
+    numbers : ndarray, (M,) int64, or None
+        Which pattern each belongs to, as the file counts; None: they are in order.
+    notes : tuple of str
+        Sentences for the provenance.
+    """
+
+    positions: NDArray[np.float64]
+    unit: str | None
+    used: str
+    numbers: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_positions(
+    path: str | Path,
+    n_points: int,
+    *,
+    columns: tuple[str | int, str | int] | None = None,
+    layout: TableLayout | None = None,
+) -> SidePositions:
     """Read positions from HDF5, npz, npy, CSV or text.
 
     Parameters
     ----------
     path : str or Path
-        The file; ``file.h5:/dataset`` picks a dataset. Columns are (y, x); a text file may
-        have a line of headings and any of comma, semicolon, tab or space between them.
+        The file; ``file.h5:/dataset`` picks a dataset. Columns are (y, x), unless headings
+        of a text file say otherwise.
     n_points : int
         Number of patterns; helps to find the dataset.
-
-    Returns
-    -------
-    positions : ndarray, (M, 2) float64
-        As stored.
-    unit : str or None
-        Where the file says it.
-    used : str
-        File and dataset, for the provenance.
+    columns : (y, x), optional
+        Columns to take, by number from 0 or, in a text file, by heading; a minus before it
+        turns the sign around.
+    layout : TableLayout, optional
+        What the columns of a text file without headings are at this beamline.
 
     Raises
     ------
@@ -47,26 +81,62 @@ def read_positions(path: str | Path, n_points: int) -> tuple[NDArray[np.float64]
     file, dataset = _split(path)
     ending = file.suffix.lower()
     if ending in TEXT_ENDINGS:
-        return _pairs(_text(file), file, file.name), None, str(file)
+        return _from_table(read_table(file), columns, layout)
     if ending == ".npy":
-        return _pairs(_npy(file, "positions"), file, file.name), None, str(file)
+        stored = read_npy(file, "positions")
+        return SidePositions(_pairs(stored, file, file.name, columns), None, str(file))
     with open_container(file) as container:
         if dataset is None:
             for pair in POSITION_PAIRS:
                 if container.has(pair[0]) and container.has(pair[1]):
-                    columns = [container.array(name).reshape(-1) for name in pair[:2]]
+                    vectors = [container.array(name).reshape(-1) for name in pair[:2]]
                     used = f"{file}:{pair[0]}, {pair[1]}"
-                    return _pairs(np.stack(columns, -1), file, used), pair[2], used
+                    if vectors[0].shape != vectors[1].shape:
+                        problem = f"{pair[0]} and {pair[1]} differ in length"
+                        remedy = "write the file again"
+                        raise ScanError("positions", file, problem, remedy=remedy)
+                    return SidePositions(_pairs(np.stack(vectors, -1), file, used), pair[2], used)
             dataset = _position_dataset(container, n_points)
         stored = container.array(dataset)
         if stored.ndim == 2 and stored.shape[0] == 2 and stored.shape[1] == n_points != 2:
             stored = stored.T
         unit = container.info(dataset).units
-        return _pairs(stored, file, dataset), unit, f"{file}:{dataset}"
+        pairs = _pairs(stored, file, dataset, columns)
+        return SidePositions(pairs, unit, f"{file}:{dataset}")
+
+
+def column_names(path: str | Path) -> tuple[str, ...]:
+    """What the columns of a file with positions are called; their numbers without headings.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`read_positions`.
+
+    Returns
+    -------
+    tuple of str
+        Empty for HDF5 and npz files without a chosen dataset.
+
+    Raises
+    ------
+    ScanError
+        The file cannot be read.
+    """
+    file, dataset = _split(path)
+    if file.suffix.lower() in TEXT_ENDINGS:
+        table = read_table(file)
+        return table.headings or _numbered(table.values.shape)
+    if file.suffix.lower() == ".npy":
+        return _numbered(read_npy(file, "positions").shape)
+    if dataset is None:
+        return ()
+    with open_container(file) as container:
+        return _numbered(container.info(dataset).shape)
 
 
 def read_probe(path: str | Path) -> tuple[NDArray[Any], str]:
-    """Read a probe from HDF5, npz (a ptychodus product, for instance) or npy.
+    """Read a probe from HDF5, npz or npy; results of reconstructions bring theirs.
 
     Parameters
     ----------
@@ -87,8 +157,13 @@ def read_probe(path: str | Path) -> tuple[NDArray[Any], str]:
     """
     file, dataset = _split(path)
     if file.suffix.lower() == ".npy":
-        return _npy(file, "probe"), str(file)
+        return read_npy(file, "probe"), str(file)
     with open_container(file) as container:
+        known = result_format(container) if dataset is None else None
+        if known is not None:
+            result = known.load(container)
+            if result.probe is not None:
+                return result.probe, f"{file}:{result.datasets['probe']}"
         if dataset is None:
             infos = container.infos()
             complex_ones = [info for info in infos if info.dtype.startswith("complex")]
@@ -110,6 +185,10 @@ def _split(path: str | Path) -> tuple[Path, str | None]:
     return file, dataset
 
 
+def _numbered(shape: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(map(str, range(shape[1]))) if len(shape) == 2 and shape[1] <= MAX_COLUMNS else ()
+
+
 def _position_dataset(container: Container, n_points: int) -> str:
     infos = container.infos()
     found = guess_roles(infos).get("positions")
@@ -124,52 +203,79 @@ def _position_dataset(container: Container, n_points: int) -> str:
     return found
 
 
-def _pairs(stored: NDArray[Any], file: Path, name: str) -> NDArray[np.float64]:
-    if stored.ndim != 2 or stored.shape[1] != 2 or stored.dtype.kind not in "uif":
-        raise ScanError(
-            "positions",
-            file,
-            f"{name} has shape {stored.shape} and type {stored.dtype}",
-            remedy="two columns of numbers, (y, x), are needed",
-        )
+def _from_table(
+    table: Table, columns: tuple[str | int, str | int] | None, layout: TableLayout | None
+) -> SidePositions:
+    if layout is None or table.values.shape[1] < layout.min_columns:
+        layout = layout_of(table.headings)
+    notes: list[str] = []
+    scale, numbers = (1.0, 1.0), None
+    if layout is not None:
+        chosen = columns or (layout.y, layout.x)
+        scale = layout.scale
+        notes.append(layout.note)
+        if layout.number is not None:
+            numbers = table.column(layout.number).astype(np.int64)
+    else:
+        chosen = columns or _likely_columns(table, notes)
+    pairs = np.stack([table.column(column) for column in chosen], -1) * np.asarray(scale)
+    places = [table.place(_bare(column)) for column in chosen]
+    unit = _unit(table, places) or (layout.unit if layout else None)
+    used = f"{table.file}, columns {places[0]} and {places[1]}"
+    return SidePositions(pairs, unit, used, numbers, tuple(notes))
+
+
+def _likely_columns(table: Table, notes: list[str]) -> tuple[int, int]:
+    told = axis_columns(table.headings)
+    if told is not None:
+        return told
+    n_columns = table.values.shape[1]
+    if n_columns != 2:
+        problem = f"it has {n_columns} columns, and which are y and x is not said"
+        raise ScanError("positions", table.file, problem, remedy=table.offer())
+    notes.append(f"the columns of {table.file.name} are taken as (y, x)")
+    return 0, 1
+
+
+def _unit(table: Table, places: list[int]) -> str | None:
+    if not table.headings:
+        return None
+    first, second = (heading_unit(table.headings[place]) for place in places)
+    if first and second and first != second:
+        problem = f"y is in {first}, but x is in {second}"
+        remedy = "write both in one unit"
+        raise ScanError("positions", table.file, problem, remedy=remedy)
+    return first or second
+
+
+def _bare(column: str | int) -> str | int:
+    return column.strip().lstrip("-") if isinstance(column, str) else column
+
+
+def _pairs(
+    stored: NDArray[Any],
+    file: Path,
+    name: str,
+    columns: tuple[str | int, str | int] | None = None,
+) -> NDArray[np.float64]:
+    if stored.ndim != 2 or stored.dtype.kind not in "uif":
+        raise _no_pairs(stored, file, name)
+    if columns is not None:
+        places = [_bare(column) for column in columns]
+        if any(isinstance(place, str) and not place.isdecimal() for place in places) or any(
+            int(place) >= stored.shape[1] for place in places
+        ):
+            problem = f"{name} has the columns 0 to {stored.shape[1] - 1}, not {columns}"
+            remedy = "choose two of them by number with --positions-columns Y,X"
+            raise ScanError("positions", file, problem, remedy=remedy)
+        signs = [-1.0 if str(column).strip().startswith("-") else 1.0 for column in columns]
+        stored = stored[:, [int(place) for place in places]] * np.asarray(signs)
+    if stored.shape[1] != 2:
+        raise _no_pairs(stored, file, name)
     return np.asarray(stored, dtype=np.float64)
 
 
-def _text(file: Path) -> NDArray[np.float64]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        remedy = "save it as plain text (UTF-8)"
-        raise ScanError("positions", file, f"cannot be read: {error}", remedy=remedy) from None
-    rows: list[list[float]] = []
-    for number, line in enumerate(lines, 1):
-        words = [word for word in re.split(r"[,;\s]+", line.split("#", 1)[0].strip()) if word]
-        if not words:
-            continue
-        try:
-            row = [float(word) for word in words]
-        except ValueError:
-            if not rows:  # a line of headings
-                continue
-            raise _bad_line(file, number, line) from None
-        if len(row) != 2:
-            raise _bad_line(file, number, line)
-        rows.append(row)
-    if not rows:
-        remedy = "two columns of numbers, (y, x), are needed"
-        raise ScanError("positions", file, "no numbers are in it", remedy=remedy)
-    return np.asarray(rows, dtype=np.float64)
-
-
-def _bad_line(file: Path, number: int, line: str) -> ScanError:
-    problem = f"line {number} is not two numbers: {line.strip()[:60]!r}"
-    remedy = "keep two columns, (y, x), and nothing else"
+def _no_pairs(stored: NDArray[Any], file: Path, name: str) -> ScanError:
+    problem = f"{name} has shape {stored.shape} and type {stored.dtype}"
+    remedy = "two columns of numbers, (y, x), are needed; choose them with --positions-columns Y,X"
     return ScanError("positions", file, problem, remedy=remedy)
-
-
-def _npy(file: Path, subject: str) -> NDArray[Any]:
-    try:
-        return np.asarray(np.load(file, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        remedy = "write it again with numpy.save"
-        raise ScanError(subject, file, f"cannot be read: {error}", remedy=remedy) from None

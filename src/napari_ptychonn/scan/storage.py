@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
 import hdf5plugin  # noqa: F401  (registers the detectors' compression filters)
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.sources import broken_link, require_sources
 
-__all__ = ["require_readable", "resolve"]
+__all__ = ["DAMAGE", "reading", "require_readable", "require_small", "resolve"]
+
+DAMAGE = (
+    OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError
+)  # fmt: skip
+"""What h5py raises over damaged files, types that numpy lacks, and names badly encoded."""
+MAX_CHUNK_BYTES = 2**28
+"""Each read of one frame unpacks a whole chunk, and needs up to twice this."""
+MAX_SMALL_BYTES = 2**28
+"""Nothing but patterns, which are read in pieces, is larger than this."""
+
+
+@contextmanager
+def reading(name: str, path: Path) -> Iterator[None]:
+    """Say as one error whatever reading `name` of a file leads to.
+
+    Raises
+    ------
+    ScanError
+        The file is damaged there, or holds a type that cannot be read.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        problem = f"{name} cannot be read: {error}"
+        remedy = "the file is damaged, or of a kind that is not known: copy it again, or choose "
+        raise ScanError(
+            "dataset", path, problem, remedy=f"{remedy}another dataset with --dataset ROLE=/PATH"
+        ) from None
 
 
 def resolve(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
@@ -22,7 +54,7 @@ def resolve(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     """
     try:
         found = file[name]
-    except (KeyError, OSError, RuntimeError):
+    except DAMAGE:
         raise _missing(file, name, path) from None
     if not isinstance(found, h5py.Dataset):
         remedy = "choose a dataset inside it" + _offer(found)
@@ -36,8 +68,13 @@ def require_readable(dataset: h5py.Dataset, name: str, path: Path) -> None:
     Raises
     ------
     ScanError
-        A compression filter or a source of a virtual dataset is missing.
+        A compression filter or a source of a virtual dataset is missing, or its chunks are
+        too large for reading a part of it.
     """
+    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > MAX_CHUNK_BYTES:
+        problem = f"{name} is stored in chunks of {dataset.chunks}, too large to be read in parts"
+        remedy = "store it again with one frame a chunk (h5repack -l CHUNK=1xHxW)"
+        raise ScanError("dataset", path, problem, remedy=remedy)
     plist = dataset.id.get_create_plist()
     for number in range(plist.get_nfilters()):
         code, _, _, label = plist.get_filter(number)
@@ -49,49 +86,32 @@ def require_readable(dataset: h5py.Dataset, name: str, path: Path) -> None:
                 f"{name} is compressed with filter {code} ({title}), which is not installed",
                 remedy="install the HDF5 plugin of this filter, or store the data uncompressed",
             )
-    if not dataset.is_virtual:
-        return
-    # External names are relative to the file that holds the dataset.
-    folder = Path(dataset.file.filename).resolve().parent
-    sources = sorted({source.file_name for source in dataset.virtual_sources()})
-    missing = [
-        source
-        for source in sources
-        if source != "." and "%" not in source and not (folder / source).is_file()
-    ]
-    if missing:
-        raise ScanError(
-            "dataset",
-            path,
-            f"{len(missing)} of the {len(sources)} files that {name} is made of are missing, "
-            f"the first is {missing[0]}",
-            remedy=f"copy the missing files into {folder}",
-        )
+    require_sources(dataset, name, path)
+
+
+def require_small(dataset: h5py.Dataset, name: str, path: Path) -> None:
+    """Refuse a dataset that is too large to be read whole.
+
+    Raises
+    ------
+    ScanError
+        It has more than 256 MB, whether they were written or only declared.
+    """
+    if math.prod(dataset.shape or ()) * dataset.dtype.itemsize > MAX_SMALL_BYTES:
+        problem = f"{name} has shape {dataset.shape}, which only patterns can have"
+        remedy = "choose another dataset with --dataset ROLE=/PATH"
+        raise ScanError("dataset", path, problem, remedy=remedy)
 
 
 def _missing(file: h5py.File, name: str, path: Path) -> ScanError:
-    group: h5py.Group = file
-    parts = [part for part in name.split("/") if part]
-    for depth, part in enumerate(parts):
-        link = group.get(part, getlink=True) if part in group else None
-        here = "/" + "/".join(parts[: depth + 1])
-        if isinstance(link, h5py.ExternalLink):
-            target = Path(path).resolve().parent / link.filename
-            if not target.is_file():
-                problem = f"{here} is a link to {link.filename}, which is missing"
-                remedy = f"copy {link.filename} into {target.parent}"
-                return ScanError("dataset", path, problem, remedy=remedy)
-        try:
-            found = group[part]
-        except (KeyError, OSError):
-            found = None
-        if found is None and isinstance(link, h5py.SoftLink | h5py.ExternalLink):
-            problem = f"{here} is a link to {link.path}, which is missing"
-            remedy = "choose another dataset with --dataset"
-            return ScanError("dataset", path, problem, remedy=remedy)
-        if not isinstance(found, h5py.Group):
-            break
-        group = found
+    try:
+        broken = broken_link(path, name)
+    except DAMAGE as error:
+        problem = f"{name} is damaged, or leads to a file that is: {error}"
+        return ScanError("dataset", path, problem, remedy="copy the files again")
+    if broken is not None:
+        problem, remedy = broken
+        return ScanError("dataset", path, problem, remedy=remedy)
     remedy = "choose another one with --dataset ROLE=/PATH" + _offer(file)
     return ScanError("dataset", path, f"there is no {name}", remedy=remedy)
 
@@ -104,5 +124,6 @@ def _offer(group: h5py.Group, most: int = 8) -> str:
             found.append(f"{group.name.rstrip('/')}/{name} {item.shape}")
         return True if len(found) >= most else None
 
-    group.visititems(note)
+    with suppress(*DAMAGE):  # of a damaged group, what was found until then
+        group.visititems(note)
     return "; the file has " + ", ".join(found) if found else ""

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from napari_ptychonn.scan.container import DatasetInfo, open_container
+import h5py
+import numpy as np
 
-__all__ = ["POSITION_PAIRS", "DatasetInfo", "guess_roles", "list_datasets"]
+from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.container import Container, DatasetInfo, H5Container, open_container
+
+__all__ = ["POSITION_PAIRS", "DatasetInfo", "Entry", "guess_roles", "list_datasets", "list_entries"]
+
+MAX_DETAILED = 1000
+"""Attributes and single values are read of so many datasets at most."""
+MAX_ATTRIBUTES = 40
+MAX_TEXT = 200
+MAX_SINGLE_BYTES = 4096
 
 NAMES: Mapping[str, Sequence[str]] = {
     "patterns": (
@@ -42,6 +55,42 @@ def list_datasets(path: str | Path) -> tuple[DatasetInfo, ...]:
     """
     with open_container(path) as container:
         return tuple(container.infos())
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One dataset as a person wants to see it.
+
+    Attributes
+    ----------
+    info : DatasetInfo
+        Path, shape, type, unit, compression.
+    attributes : tuple of (str, str)
+        Its attributes, and those of its group, shortened.
+    value : str
+        Of a single number or word; empty for anything larger.
+    """
+
+    info: DatasetInfo
+    attributes: tuple[tuple[str, str], ...] = ()
+    value: str = ""
+
+
+def list_entries(path: str | Path) -> tuple[Entry, ...]:
+    """All datasets of a HDF5 or npz file with their attributes, in the order of the file.
+
+    Raises
+    ------
+    ScanError
+        The file cannot be opened.
+    """
+    with open_container(path) as container:
+        infos = container.infos()
+        detailed = [
+            Entry(info, _attributes(container, info.path), _value(container, info))
+            for info in infos[:MAX_DETAILED]
+        ]
+        return (*detailed, *(Entry(info) for info in infos[MAX_DETAILED:]))
 
 
 def guess_roles(infos: Sequence[DatasetInfo]) -> dict[str, str]:
@@ -103,3 +152,49 @@ def _is_pairs(info: DatasetInfo, n_points: int) -> bool:
     if n_points:
         return (rows == n_points and columns in (2, 3)) or (rows in (2, 3) and columns == n_points)
     return columns == 2
+
+
+def _attributes(container: Container, name: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(container, H5Container):
+        return ()
+    found: list[tuple[str, str]] = []
+    group = name.rsplit("/", 1)[0] or "/"
+    for place, before in ((name, ""), (group, f"{group}: ")):
+        try:
+            stored = container.file[place].attrs
+            keys = list(stored)[:MAX_ATTRIBUTES]
+        except (KeyError, OSError, RuntimeError):
+            found.append((before, "attributes cannot be read"))
+            continue
+        found += [(f"{before}{key}", _attribute(stored, key)) for key in keys]
+    return tuple(found)
+
+
+def _attribute(stored: h5py.AttributeManager, key: str) -> str:
+    try:
+        return _text(stored[key])
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        return f"cannot be read: {error}"
+
+
+def _value(container: Container, info: DatasetInfo) -> str:
+    if math.prod(info.shape) != 1 or info.dtype.startswith(("[", "{", "|V", "void")):
+        return ""
+    if np.dtype(info.dtype).itemsize > MAX_SINGLE_BYTES:
+        return ""
+    try:
+        return _text(container.array(info.path))
+    except (ScanError, RuntimeError, TypeError, ValueError) as error:
+        return f"cannot be read: {error}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    words = f"{value:.6g}" if isinstance(value, float) else str(value)
+    words = " ".join(words.split())
+    return words if len(words) <= MAX_TEXT else words[: MAX_TEXT - 1] + "…"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from napari_ptychonn.errors import ScanError
 
-__all__ = ["POSITION_UNITS", "electronvolts", "metres_per"]
+__all__ = ["POSITION_UNITS", "electronvolts", "is_length_unit", "metres_per"]
 
-POSITION_UNITS = ("m", "um", "nm", "px")
+POSITION_UNITS = ("m", "mm", "um", "nm", "px")
 """Units of positions that a person can choose."""
 
 _METRES = {
@@ -40,6 +40,11 @@ def metres_per(unit: str, where: str | Path | None, subject: str) -> float:
             "or give energy, distance and pixel by hand",
         )
     return factor
+
+
+def is_length_unit(unit: str) -> bool:
+    """Whether a word is a unit that positions can have, pixels included."""
+    return unit.strip().lower() in (*_METRES, "px", "pixel", "pixels")
 
 
 def electronvolts(value: float, unit: str | None) -> float | None:

@@ -8,10 +8,8 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -19,6 +17,8 @@ from qtpy.QtWidgets import (
 from napari_ptychonn.scan.container import DatasetInfo
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.options import ROLES
+from napari_ptychonn.widgets.detector_fold import DetectorFold
+from napari_ptychonn.widgets.file_line import FileLine
 from napari_ptychonn.widgets.fold import Fold
 from napari_ptychonn.widgets.load_state import LoadState
 from napari_ptychonn.widgets.network_box import keep_narrow
@@ -32,52 +32,6 @@ POSITION_FILES = "Positions (*.h5 *.hdf5 *.cxi *.npz *.npy *.csv *.txt);;All fil
 PROBE_FILES = "Probes (*.h5 *.hdf5 *.cxi *.npz *.npy);;All files (*)"
 UNITS = (("as recorded", None), ("m", "m"), ("µm", "um"), ("nm", "nm"), ("object pixels", "px"))
 DC = (("as found", "auto"), ("centre", "centre"), ("corner", "corner"))
-
-
-class FileLine(QWidget):
-    """A path that is typed or chosen.
-
-    Attributes
-    ----------
-    changed : Signal(str)
-        Another path was given.
-    """
-
-    changed = Signal(str)
-
-    def __init__(self, title: str, files: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._title, self._files, self._told = title, files, ""
-        self.line = QLineEdit()
-        self.browse = QPushButton("…")
-        self.browse.setMaximumWidth(32)
-        self.browse.setToolTip(f"Choose: {title}")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.line)
-        row.addWidget(self.browse)
-        self.line.editingFinished.connect(self._tell)
-        self.browse.clicked.connect(self._ask)
-
-    def path(self) -> str:
-        """The path as it stands there."""
-        return self.line.text().strip()
-
-    def set_path(self, path: str) -> None:
-        """Give a path, as if it had been typed."""
-        self.line.setText(path)
-        self._tell()
-
-    def _tell(self) -> None:
-        # Qt says that editing is finished when a field merely loses the focus.
-        if self.path() != self._told:
-            self._told = self.path()
-            self.changed.emit(self._told)
-
-    def _ask(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, self._title, self.path(), self._files)
-        if path:
-            self.set_path(path)
 
 
 class LoadForm(QWidget):
@@ -102,6 +56,7 @@ class LoadForm(QWidget):
         self.positions_unit, self.dc = _choices(UNITS), _choices(DC)
         self.own_orientation = QCheckBox("Set by hand")
         self.turns = {4: QCheckBox("transpose"), 2: QCheckBox("flip y"), 1: QCheckBox("flip x")}
+        self.detector = DetectorFold()
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
@@ -126,6 +81,7 @@ class LoadForm(QWidget):
             object_pixel_nm=self.object_pixel.text(),
             orientation=code if self.own_orientation.isChecked() else "auto",
             dc=self.dc.currentData(),
+            detector=self.detector.state(),
         )
 
     def clear(self) -> None:
@@ -141,6 +97,7 @@ class LoadForm(QWidget):
         self.own_orientation.setChecked(False)
         for turn in self.turns.values():
             turn.setChecked(False)
+        self.detector.clear()
         self.show_found(None)
         self._settled.stop()
         self.blockSignals(before)
@@ -216,6 +173,8 @@ class LoadForm(QWidget):
             for label, field in fields.items():
                 made[title].rows.addRow(label, field)
             column.addWidget(made[title])
+        made["Detector"] = self.detector
+        column.addWidget(self.detector)
         return made
 
     def _explain(self) -> None:
@@ -240,6 +199,7 @@ class LoadForm(QWidget):
             line.textEdited.connect(self._touched)
         for file in (self.positions_file, self.probe_file):
             file.changed.connect(self._touched)
+        self.detector.changed.connect(self._touched)
         for turn in (self.own_orientation, *self.turns.values()):
             turn.toggled.connect(self._touched)
 

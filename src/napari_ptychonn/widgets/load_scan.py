@@ -19,11 +19,13 @@ from qtpy.QtWidgets import (
 
 from napari_ptychonn.errors import PtychonnError
 from napari_ptychonn.widgets.closing import stop_when_closed
+from napari_ptychonn.widgets.file_line import FileLine
 from napari_ptychonn.widgets.fold import scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner
-from napari_ptychonn.widgets.load_form import FileLine, LoadForm
+from napari_ptychonn.widgets.load_form import LoadForm
 from napari_ptychonn.widgets.load_job import Look, Opened, look_into
 from napari_ptychonn.widgets.load_state import options_from
+from napari_ptychonn.widgets.mask_editor import MaskEditor
 from napari_ptychonn.widgets.preview import (
     PatternPicture,
     PositionsPicture,
@@ -107,6 +109,7 @@ class LoadScanWidget(QWidget):
             column.addWidget(widget)
         column.addLayout(pictures)
         column.addWidget(self.form)
+        column.addWidget(MaskEditor(self._viewer))
         column.addStretch()
         # What is pressed last stays in reach, however much is unfolded above.
         outside = QVBoxLayout(self)

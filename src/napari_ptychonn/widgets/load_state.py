@@ -8,6 +8,7 @@ from typing import Literal
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.widgets.detector_state import DetectorState, with_detector
 
 __all__ = ["LoadState", "options_from"]
 
@@ -34,6 +35,8 @@ class LoadState:
         Orientation 0..7.
     dc : {"auto", "centre", "corner"}
         Where DC is in the file.
+    detector : DetectorState
+        Mask, background, saturation, crop, binning.
     """
 
     datasets: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class LoadState:
     object_pixel_nm: str = ""
     orientation: int | Literal["auto"] = "auto"
     dc: Literal["auto", "centre", "corner"] = "auto"
+    detector: DetectorState = field(default_factory=DetectorState)
 
 
 def options_from(state: LoadState) -> ScanOptions:
@@ -58,7 +62,7 @@ def options_from(state: LoadState) -> ScanOptions:
         A field is no number, or out of range.
     """
     energy_unit = {"keV": 1e3, "eV": 1.0}[state.energy_unit]
-    return ScanOptions(
+    options = ScanOptions(
         datasets=dict(state.datasets),
         positions_file=state.positions_file.strip() or None,
         probe_file=state.probe_file.strip() or None,
@@ -70,6 +74,7 @@ def options_from(state: LoadState) -> ScanOptions:
         detector_pixel_m=_number("detector pixel", state.detector_pixel_um, 1e-6),
         pixel_m=_number("object pixel", state.object_pixel_nm, 1e-9),
     )
+    return with_detector(options, state.detector)
 
 
 def _number(name: str, text: str, unit: float) -> float | None:

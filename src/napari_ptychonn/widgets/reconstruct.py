@@ -27,6 +27,7 @@ from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.fold import scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.layers import LiveObject, add_reconstruction, scans_in
+from napari_ptychonn.widgets.mask_layers import painted
 from napari_ptychonn.widgets.offers import look_up_offers
 from napari_ptychonn.widgets.reconstruct_form import ReconstructForm
 from napari_ptychonn.widgets.reconstruct_state import settings_from
@@ -167,6 +168,7 @@ class ReconstructWidget(QWidget):
             return
         shapes = self._shapes()
         try:
+            scan = painted(self._viewer, scan)
             region = None if shapes is None else region_from_shapes(shapes, scan)
             settings = settings_from(self.form.state(), region)
             self.runner.start(

@@ -21,6 +21,7 @@ __all__ = [
     "add_layers",
     "add_scan",
     "make_layers",
+    "pattern_tile",
     "point_size",
     "scan_layers",
     "scan_placement",
@@ -123,12 +124,12 @@ def _patterns(scan: Scan) -> LayerDataTuple:
         "contrast_limits": _pattern_contrast(scan),
         "rgb": False,
         "multiscale": False,
-        **_pattern_tile(scan, placement),
+        **pattern_tile(scan, placement),
     }
     return cast("LayerDataTuple", (log_patterns(scan.patterns), keywords, "image"))
 
 
-def _pattern_tile(scan: Scan, placement: Placement) -> dict[str, Any]:
+def pattern_tile(scan: Scan, placement: Placement) -> dict[str, Any]:
     """Place of the patterns: left of where the object will be.
 
     A detector pixel has no place and no size on the sample. In pixels beside nanometres it

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents, masked_source
+from napari_ptychonn.scan.entries import chosen_positions
+from napari_ptychonn.scan.guesses import guesses as guesses_of
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
@@ -51,6 +53,8 @@ class Generic:
             listed = ", ".join(f"{info.path} {info.shape}" for info in infos[:10] if info.shape)
             problem = "it is not known which dataset holds the patterns"
             remedy = f"choose it with --dataset patterns=/PATH among {listed or 'nothing'}"
+            likely = [f"{role}={guess.dataset!r}" for role, guess in guesses_of(infos).items()]
+            remedy += f"; likely are {', '.join(likely)}" if likely else ""
             raise ScanError("patterns", container.path, problem, remedy=remedy)
         if names["patterns"].rsplit("/", 1)[-1] in AMPLITUDES:
             notes.append("values are taken as intensities (counts), not as amplitudes")
@@ -61,8 +65,9 @@ class Generic:
             notes.append("mask: 0 is taken as a good pixel")
         source = masked_source(container, names["patterns"], mask)
         positions, unit = None, None
-        if options.positions_file is None:
-            positions, unit = _positions(container, names, source.shape[0])
+        if not options.brings_positions:
+            chosen = chosen_positions(container, options)
+            positions, unit, _ = chosen or (*_positions(container, names, source.shape[0]), "")
         else:
             names.pop("positions", None)
         probe = None

@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.contents import Contents, masked_source
+from napari_ptychonn.scan.entries import (
+    attribute_number,
+    chosen_mask,
+    chosen_positions,
+    yx_vectors,
+)
 from napari_ptychonn.scan.model import HC_EV_M
 from napari_ptychonn.scan.options import ScanOptions
 
 __all__ = ["PtyChi"]
 
 POSITIONS = ("probe_position_y_m", "probe_position_x_m")
+BAD_PIXELS = "/bad_pixels"
 NAME = re.compile(r"^(?P<stem>.*_)(?P<role>dp|para)(?P<ending>\.[^.]+)$")
 PARTNER = {"dp": "para", "para": "dp"}
 REMEDY = "put the pair side by side with names that differ only in _dp and _para"
@@ -79,7 +86,7 @@ def _contents(patterns: Container, parameters: Container, options: ScanOptions) 
     notes: list[str] = []
     positions = None
     unit: str | None = None
-    if options.positions_file is None:
+    if not options.brings_positions:
         positions, datasets["positions"] = _positions(parameters, options)
         unit = "m"
     probe = None
@@ -87,14 +94,13 @@ def _contents(patterns: Container, parameters: Container, options: ScanOptions) 
     if options.probe_file is None and (parameters.has(probe_name) or "probe" in options.datasets):
         probe = parameters.array(probe_name)
         datasets["probe"] = f"{parameters.path.name}:{probe_name}"
-        if probe.ndim == 4:
+        if probe.ndim == 4 and len(probe):
             if len(probe) > 1:
                 notes.append("of the probe's variations (OPR modes) the first is used")
             probe = probe[0]
     mask = None
-    if "mask" in options.datasets:
-        mask = np.asarray(patterns.array(options.datasets["mask"]) == 0, dtype=np.bool_)
-        datasets["mask"] = options.datasets["mask"]
+    if (chosen := chosen_mask(patterns, options, BAD_PIXELS)) is not None:
+        mask, datasets["mask"] = chosen
     source = masked_source(patterns, name, mask)
     pixel = _pixel(parameters)
     wavelength, distance = _light(parameters)
@@ -109,6 +115,8 @@ def _contents(patterns: Container, parameters: Container, options: ScanOptions) 
         positions=positions,
         positions_unit=unit,
         probe=probe,
+        # Only files that we wrote say so.
+        probe_is_guess=bool(attribute_number(parameters, probe_name, "is_guess")),
         mask=mask,
         wavelength_m=wavelength,
         distance_m=distance,
@@ -119,26 +127,21 @@ def _contents(patterns: Container, parameters: Container, options: ScanOptions) 
 
 
 def _positions(container: Container, options: ScanOptions) -> tuple[NDArray[np.float64], str]:
-    chosen = options.datasets.get("positions")
+    chosen = chosen_positions(container, options)
     if chosen is not None:
-        return np.asarray(container.array(chosen), dtype=np.float64), chosen
-    columns = [np.asarray(container.array(name), np.float64).reshape(-1) for name in POSITIONS]
-    if columns[0].shape != columns[1].shape:
-        problem = f"{POSITIONS[0]} has {columns[0].size} values, {POSITIONS[1]} {columns[1].size}"
-        raise ScanError("positions", container.path, problem, remedy="write the file again")
-    return np.stack(columns, -1), f"{container.path.name}:{POSITIONS[0]}, {POSITIONS[1]}"
+        return chosen[0], chosen[2]
+    used = f"{container.path.name}:{POSITIONS[0]}, {POSITIONS[1]}"
+    return yx_vectors(container, *POSITIONS), used
 
 
 def _pixel(container: Container) -> tuple[float, float] | None:
-    height = container.attribute("object", "pixel_height_m")
-    width = container.attribute("object", "pixel_width_m")
-    if height is None or width is None:
-        return None
-    return float(height), float(width)
+    height = attribute_number(container, "object", "pixel_height_m")
+    width = attribute_number(container, "object", "pixel_width_m")
+    return (height, width) if height and width else None
 
 
 def _light(container: Container) -> tuple[float | None, float | None]:
-    energy = container.attribute("/", "probe_energy_eV")
-    distance = container.attribute("/", "detector_object_distance_m")
-    wavelength = HC_EV_M / float(energy) if energy else None
-    return wavelength, abs(float(distance)) if distance else None
+    energy = attribute_number(container, "/", "probe_energy_eV")
+    distance = attribute_number(container, "/", "detector_object_distance_m")
+    wavelength = HC_EV_M / energy if energy else None
+    return wavelength, abs(distance) if distance else None

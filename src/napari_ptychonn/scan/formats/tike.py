@@ -13,6 +13,7 @@ import numpy as np
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents, masked_source
+from napari_ptychonn.scan.entries import reals
 from napari_ptychonn.scan.options import ScanOptions
 
 __all__ = ["Tike"]
@@ -47,12 +48,12 @@ class Tike:
             names |= {"probe": found} if found else {}
         mask = None
         if "mask" in names:
-            mask = np.asarray(container.array(names["mask"]) == 0, dtype=np.bool_)
+            mask = np.asarray(reals(container, names["mask"], "a mask") == 0, dtype=np.bool_)
         source = masked_source(container, names["patterns"], mask)
         positions = None
         notes: list[str] = []
-        if options.positions_file is None:
-            stored = np.asarray(container.array(names["positions"]), dtype=np.float64)
+        if not options.brings_positions:
+            stored = reals(container, names["positions"], "positions", finite=False)
             if stored.shape[-1:] != (2,):
                 problem = f"{names['positions']} has shape {stored.shape}, (N, 2) is needed"
                 remedy = "choose another dataset with --dataset positions=/PATH"

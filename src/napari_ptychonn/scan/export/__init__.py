@@ -1,0 +1,1 @@
+"""Scans and results written for other programs."""

@@ -1,0 +1,1 @@
+"""Results of reconstructions, ours and others', as labels, probes and starting objects."""

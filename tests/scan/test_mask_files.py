@@ -1,0 +1,67 @@
+"""Masks are read from every kind of file that has them, and what is written is read back."""
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_ptychonn.errors import OutputError, ScanError
+from napari_ptychonn.scan.mask_files import MASK_ENDINGS, read_mask, write_mask
+
+
+@pytest.fixture
+def mask():
+    return np.random.default_rng(0).random((20, 31)) < 0.8
+
+
+@pytest.mark.parametrize("ending", MASK_ENDINGS)
+def test_what_is_written_is_read_back(tmp_path, mask, ending):
+    path = tmp_path / f"mask{ending}"
+    write_mask(path, mask)
+    read, used = read_mask(path)
+    np.testing.assert_array_equal(read, mask)
+    assert path.name in used
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_image_that_a_person_painted_in_colour_is_read(tmp_path, mask):
+    colour = np.zeros((*mask.shape, 3), np.uint8)
+    colour[~mask] = (255, 0, 0)
+    Image.fromarray(colour).save(tmp_path / "painted.png")
+    np.testing.assert_array_equal(read_mask(tmp_path / "painted.png")[0], mask)
+
+
+def test_a_dataset_is_chosen_or_found(tmp_path, mask):
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        file["a/pixels"] = ~mask
+        file["b/other"] = np.ones((5, 5))
+    np.testing.assert_array_equal(read_mask(f"{path}:/a/pixels")[0], mask)
+    with pytest.raises(ScanError, match=r"many.h5:/DATASET among /a/pixels, /b/other"):
+        read_mask(path)
+    with h5py.File(path, "a") as file:
+        file["c/mask"] = ~mask
+    np.testing.assert_array_equal(read_mask(path)[0], mask)
+
+
+@pytest.mark.parametrize("name", ["mask.npy", "mask.tif", "mask.png", "mask.h5"])
+def test_a_file_that_is_no_mask_is_one_clear_error(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(ScanError, match="no such file"):
+        read_mask(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ScanError):
+        read_mask(path)
+
+
+def test_a_stack_is_no_mask(tmp_path):
+    np.save(tmp_path / "mask.npy", np.zeros((3, 4, 5)))
+    with pytest.raises(ScanError, match=r"shape \(3, 4, 5\)"):
+        read_mask(tmp_path / "mask.npy")
+
+
+def test_where_nothing_can_be_written_the_error_says_so(tmp_path, mask):
+    with pytest.raises(OutputError, match="ending"):
+        write_mask(tmp_path / "mask.doc", mask)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_mask(tmp_path / "nowhere" / "mask.npy", mask)
