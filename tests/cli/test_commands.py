@@ -188,7 +188,7 @@ def test_pretrain_writes_a_network_and_goes_on_where_it_stopped(
     small = partial(
         pretrain.PretrainSettings,
         channels=(16, 16, 16),
-        examples=ExampleSettings(size=32, fields=1, points=4),
+        examples=ExampleSettings(size=32, fields=1, side=2),
         bf16=False,
     )
     monkeypatch.setattr(pretrain, "PretrainSettings", small)

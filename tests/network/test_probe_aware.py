@@ -1,14 +1,16 @@
-"""The probe-aware network: any size, any probe, any global phase, and finite in the dark."""
+"""The probe-aware network: any object, any phase at zero correction, finite in the dark."""
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ptychonn.network.probe_aware import INPUT_CHANNELS, ProbeAwareNet, anchor, features
-from napari_ptychonn.optics.propagation import diffract
-from napari_ptychonn.simulation.probes import PupilSettings, probe_from_pupil
+from napari_ptychonn.network.probe_aware import (
+    INPUT_CHANNELS,
+    ProbeAwareNet,
+    features,
+    object_error,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,120 +24,143 @@ def net():
     return network
 
 
-def world(shape, photons=1e4, count=3, seed=0):
-    """Amplitudes, probe and true patches."""
-    rng = np.random.default_rng(seed)
-    probe = probe_from_pupil(PupilSettings(radius=0.2, stop=0.3, defocus=0.12), max(shape))
-    probe = probe[: shape[0], : shape[1]]
-    phase = rng.normal(0, 0.3, (count, *shape))
-    patches = torch.from_numpy(rng.uniform(0.6, 1, phase.shape) * np.exp(1j * phase))
-    patches = patches.to(torch.complex64)
-    probe = torch.from_numpy(probe)[None] * photons**0.5
-    return diffract(probe, patches).sqrt(), probe, patches
+def swept(shape, count=2, seed=0, photons=1e3):
+    """Objects after and before a sweep, light and error."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*more):
+        return torch.randn(count, *shape, *more, generator=generator)
+
+    after = torch.polar(1 + 0.1 * random(), 0.5 * random())
+    before = after + 0.05 * torch.view_as_complex(random(2))
+    light = photons * torch.rand(count, *shape, generator=generator)
+    return after, before, light, object_error(light, 0.01 * light)
+
+
+def improved(net, *parts, **named):
+    with torch.inference_mode():
+        return net.improve(*parts, autocast=False, **named)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (16, 16), (24, 40), (64, 64)])
 def test_any_multiple_of_eight_will_do(net, shape):
-    amplitude, probe, patches = world(shape)
-    with torch.inference_mode():
-        found = net.patches(amplitude, probe, torch.ones_like(patches), autocast=False)
-    assert found.shape == patches.shape
+    parts = swept(shape)
+    found = improved(net, *parts)
+    assert found.shape == parts[0].shape
     assert found.dtype == torch.complex64
     assert torch.isfinite(found.abs()).all()
-
-
-@given(st.floats(-3.2, 3.2))
-@settings(max_examples=20)
-def test_a_turned_estimate_gives_the_turned_answer(net, phase):
-    amplitude, probe, patches = world((16, 16))
-    turn = torch.polar(torch.ones(()), torch.tensor(phase))
-    with torch.inference_mode():
-        plain = net.patches(amplitude, probe, patches, autocast=False)
-        turned = net.patches(amplitude, probe, patches * turn, autocast=False)
-    # Single precision through the network.
-    assert (turned - plain * turn).abs().max() < 1e-4 * plain.abs().max()
-
-
-@given(st.floats(-3.2, 3.2))
-@settings(max_examples=20)
-def test_the_global_phase_of_the_probe_does_not_matter(net, phase):
-    amplitude, probe, patches = world((16, 16))
-    turn = torch.polar(torch.ones(()), torch.tensor(phase))
-    with torch.inference_mode():
-        plain = net.patches(amplitude, probe, patches, autocast=False)
-        turned = net.patches(amplitude, probe * turn, patches, autocast=False)
-    assert (turned - plain).abs().max() < 1e-4 * plain.abs().max()
-
-
-def test_patches_of_a_batch_do_not_see_each_other(net):
-    amplitude, probe, patches = world((16, 16), count=4)
-    estimate = torch.ones_like(patches)
-    with torch.inference_mode():
-        together = net.patches(amplitude, probe, estimate, autocast=False)
-        alone = net.patches(amplitude[2:3], probe, estimate[2:3], autocast=False)
-    torch.testing.assert_close(together[2:3], alone, rtol=1e-4, atol=1e-4)
-
-
-def test_a_probe_for_each_point_is_its_own(net):
-    amplitude, probe, patches = world((16, 16), count=2)
-    estimate = torch.ones_like(patches)
-    both = torch.stack([probe, probe.roll(2, -1)])
-    with torch.inference_mode():
-        together = net.patches(amplitude, both, estimate, autocast=False)
-        second = net.patches(amplitude[1:], probe.roll(2, -1), estimate[1:], autocast=False)
-    torch.testing.assert_close(together[1:], second, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("photons", [0.0, 1e-3, 1e7])
-def test_features_are_finite_whatever_was_counted(photons):
-    amplitude, probe, patches = world((16, 16), photons=max(photons, 1e-3))
-    if photons == 0:
-        amplitude = torch.zeros_like(amplitude)
-    inputs, error = features(amplitude, probe, torch.ones_like(patches))
-    assert inputs.shape == (3, INPUT_CHANNELS, 16, 16)
-    assert torch.isfinite(inputs).all()
-    assert torch.isfinite(error).all()
-
-
-def test_a_pattern_without_a_photon_still_gives_a_finite_patch(net):
-    _, probe, patches = world((16, 16))
-    dark = torch.zeros(3, 16, 16)
-    with torch.inference_mode():
-        found = net.patches(dark, probe, torch.ones_like(patches), autocast=False)
-    assert torch.isfinite(found.abs()).all()
-
-
-def test_what_a_bad_pixel_counted_is_not_seen():
-    amplitude, probe, patches = world((16, 16))
-    mask = torch.ones(16, 16, dtype=torch.bool)
-    mask[2:4] = False
-    spoiled = torch.where(mask, amplitude, 1e4)
-    flat = torch.ones_like(patches)
-    for one, other in zip(
-        features(amplitude, probe, flat, mask), features(spoiled, probe, flat, mask), strict=True
-    ):
-        torch.testing.assert_close(one, other)
-    unmasked, _ = features(spoiled, probe, flat)
-    assert (unmasked - features(amplitude, probe, flat)[0]).abs().max() > 0.1
-
-
-def test_the_truth_is_left_alone_by_a_fresh_network():
-    amplitude, probe, patches = world((16, 16))
-    with torch.inference_mode():
-        found = ProbeAwareNet((8, 8, 8)).patches(amplitude, probe, patches, autocast=False)
-    assert (found - patches).abs().max() < 1e-3
-
-
-def test_anchoring_makes_the_lit_mean_real_and_is_undone():
-    _, probe, patches = world((16, 16))
-    turned = patches * torch.polar(torch.ones(3), torch.tensor([0.3, -2.0, 3.0]))[:, None, None]
-    anchored, turn = anchor(probe, turned)
-    mean = (probe.abs().square().sum(0) * anchored).sum((-2, -1))
-    assert (mean.imag.abs() < 1e-4 * mean.real).all()
-    torch.testing.assert_close(anchored * turn, turned)
+    assert not torch.allclose(found, parts[0])
 
 
 def test_a_side_that_is_no_multiple_of_eight_is_no_input(net):
-    amplitude, probe, patches = world((12, 12))
-    with pytest.raises(RuntimeError), torch.inference_mode():
-        net.patches(amplitude, probe, torch.ones_like(patches), autocast=False)
+    with pytest.raises(RuntimeError):
+        improved(net, *swept((12, 12)))
+
+
+def test_a_fresh_network_leaves_the_object_as_it_was_swept():
+    parts = swept((16, 24))
+    assert torch.equal(improved(ProbeAwareNet((8, 8, 8)), *parts), parts[0])
+
+
+def test_objects_of_a_batch_do_not_see_each_other(net):
+    parts = swept((16, 16), count=4)
+    together = improved(net, *parts)
+    alone = improved(net, *(part[2:3] for part in parts))
+    torch.testing.assert_close(together[2:3], alone, rtol=1e-4, atol=1e-5)
+
+
+@given(st.floats(-3.2, 3.2))
+@settings(max_examples=20)
+def test_turning_the_object_turns_its_features(phase):
+    after, before, light, error = swept((8, 8))
+    turn = torch.polar(torch.ones(()), torch.tensor(phase))
+    plain = features(after, before, light, error)
+    turned = features(after * turn, before * turn, light, error)
+    for first in (0, 2):
+        pair, other = (
+            torch.view_as_complex(found[:, first : first + 2].permute(0, 2, 3, 1).contiguous())
+            for found in (plain, turned)
+        )
+        # Single precision; nothing here is large enough to be clipped.
+        torch.testing.assert_close(other, pair * turn, rtol=1e-4, atol=1e-4)
+    assert torch.equal(turned[:, 4:], plain[:, 4:])
+
+
+def test_the_change_of_a_sweep_is_told_in_units_of_the_error():
+    after, before, light, error = swept((8, 8))
+    told = features(after, before, light, error)
+    assert told.shape == (2, INPUT_CHANNELS, 8, 8)
+    torch.testing.assert_close(told[:, 2], (after - before).real / error, rtol=1e-4, atol=1e-5)
+    half = features(after, before, light, 2 * error)
+    torch.testing.assert_close(half[:, 2:4], told[:, 2:4] / 2)
+    torch.testing.assert_close(half[:, :2], told[:, :2])
+
+
+def test_the_correction_is_in_units_of_the_error_and_needs_light(net):
+    after, before, light, error = swept((16, 16), count=1)
+    with torch.inference_mode():
+        correction = net(features(after, before, light, error))[0]
+    found = improved(net, after, before, light, error)
+    lit = light / (light + 1e-3 * light.max())
+    expected = torch.complex(*correction) * (error * lit)[0]
+    torch.testing.assert_close((found - after)[0], expected, rtol=1e-3, atol=1e-5)
+    dark = light.clone()
+    dark[:, :8] = 0
+    found = improved(net, after, before, dark, error)
+    assert torch.equal(found[:, :8], after[:, :8])
+    assert not torch.allclose(found[:, 8:], after[:, 8:])
+
+
+def test_a_tile_that_knows_the_whole_objects_peak_is_scaled_as_the_whole():
+    after, before, light, error = swept((16, 16), count=1)
+    light[:, :8] *= 0.01
+    peak = light.amax()[None, None, None]
+    whole = features(after, before, light, error)
+    tile = features(*(part[:, :8] for part in (after, before, light, error)), peak)
+    assert torch.equal(tile, whole[:, :, :8])
+    alone = features(*(part[:, :8] for part in (after, before, light, error)))
+    assert (alone[:, 4] - tile[:, 4]).abs().max() > 0.5
+
+
+@pytest.mark.parametrize("photons", [0.0, 1e-3, 1e9])
+def test_everything_is_finite_whatever_was_counted(net, photons):
+    after, before, light, _ = swept((16, 16), photons=photons)
+    for unexplained in (torch.zeros_like(light), -light, 1e3 * light):
+        error = object_error(light, unexplained)
+        assert torch.isfinite(error).all()
+        assert torch.isfinite(features(after, before, light, error)).all()
+        found = improved(net, after, before, light, error)
+        assert torch.isfinite(found.abs()).all()
+        # The answer is never farther away than the largest error times a few.
+        assert (found - after).abs().max() < 10
+    if photons == 0:
+        assert torch.equal(found, after)
+
+
+def test_the_expected_error_is_that_of_photon_noise_where_all_is_explained():
+    # √I has a variance of ¼, so an estimate of O from n photons has one of 1 / (2n).
+    light = torch.tensor([[[50.0, 500.0]]])
+    error = object_error(light, torch.zeros_like(light))
+    torch.testing.assert_close(error, (0.5 / (light + 1)).sqrt())
+    # Better explained than noise allows is not better than noise.
+    torch.testing.assert_close(object_error(light, -light), error)
+
+
+def test_what_is_not_explained_raises_the_error_and_both_ends_are_bounded():
+    light = torch.full((1, 1, 5), 1e4)
+    share = torch.tensor([0.0, 1e-4, 1e-2, 0.3, 50.0])
+    error = object_error(light, share * light)[0, 0]
+    assert error.tolist() == sorted(error.tolist())
+    assert float(error[2]) == pytest.approx((0.5 / 1e4 + 1e-2) ** 0.5, rel=1e-3)
+    assert float(error[0]) == pytest.approx(0.01)
+    assert float(error[-1]) == 1.0
+
+
+def test_bfloat16_changes_the_answer_by_its_rounding_only(net):
+    parts = swept((32, 32))
+    plain = improved(net, *parts)
+    with torch.inference_mode():
+        rounded = net.improve(*parts, autocast=True)
+    moved = (plain - parts[0]).abs().max()
+    # Eight binary digits through a few layers.
+    assert 0 < (rounded - plain).abs().max() < 0.05 * moved

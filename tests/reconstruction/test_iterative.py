@@ -225,6 +225,21 @@ def test_an_engine_that_diverges_says_so(ptychi, simulation):
         list(iterate(simulation.scan, settings("rpie", step=1e6, batch_size=100)))
 
 
+def test_too_little_memory_is_said_and_leaves_nothing_behind(ptychi, simulation, monkeypatch):
+    running = iterate(simulation.scan, settings(epochs=2))
+    next(running)
+    task = ptychi.api.task.PtychographyTask
+
+    def full(self, epochs):
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(task, "run", full)
+    before = torch.get_rng_state()
+    with pytest.raises(SettingsError, match="smaller batches"):
+        next(running)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

@@ -1,4 +1,4 @@
-"""Measured amplitudes: the same from memory and from disk, and split without loss."""
+"""Measured counts: the same from memory and from disk, and split without loss."""
 
 from dataclasses import replace
 
@@ -43,14 +43,6 @@ def test_counts_are_the_patterns_with_dc_at_the_corner_and_bad_pixels_dark(scan,
     found = Measurements(scan, chosen, CPU).counts(torch.tensor([2, 0]))
     stored = simulation.scan.patterns.read(chosen[[2, 0]]) * scan.mask
     np.testing.assert_array_equal(np.fft.fftshift(found.numpy(), axes=(1, 2)), stored)
-
-
-def test_amplitudes_are_roots_of_counts(scan):
-    measurements = Measurements(scan, np.arange(20), CPU)
-    points = torch.arange(5)
-    torch.testing.assert_close(
-        measurements.amplitude(points).square(), measurements.counts(points), rtol=1e-5, atol=1e-5
-    )
 
 
 def test_a_scan_that_is_read_anew_gives_the_same_as_one_that_is_kept(scan, monkeypatch):

@@ -1,117 +1,207 @@
-"""A pass: every point once, in subsets that each cover the scan and see what came before."""
+"""A pass: sweeps, then the network, on the whole object or in tiles of it."""
 
-import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
-from napari_ptychonn.optics.windows import cut_windows
+from napari_ptychonn.network.probe_aware import ProbeAwareNet, object_error
+from napari_ptychonn.optics.propagation import shift_probe
+from napari_ptychonn.optics.sweep import Sweep
+from napari_ptychonn.reconstruction import passes as module
 from napari_ptychonn.reconstruction.events import never
-from napari_ptychonn.reconstruction.frame import make_frame
-from napari_ptychonn.reconstruction.passes import PassStep, network_pass, subsets_of
-from napari_ptychonn.reconstruction.predict import Prediction
+from napari_ptychonn.reconstruction.passes import improve_object, network_pass
 
-SIZE = 32
+
+@pytest.fixture(autouse=True)
+def full_precision(monkeypatch):
+    """Float32 everywhere, so that pictures can be compared to the last digits."""
+    monkeypatch.setattr(module, "runs_bfloat16", lambda _: False)
 
 
 @pytest.fixture(scope="module")
-def place():
-    """Frame, light and truth of 144 points, 3 px apart, under a disc of light."""
-    rng = np.random.default_rng(0)
-    frame = make_frame(np.stack(np.divmod(np.arange(144), 12), 1) * 3.0, (SIZE, SIZE))
-    axis = np.arange(SIZE) - SIZE // 2
-    disc = np.clip(9 - np.hypot(axis[:, None], axis[None, :]), 0, 1).astype(np.float32)
-    phase = 5 * ndimage.gaussian_filter(rng.normal(size=frame.shape), 2)
-    truth = torch.from_numpy(np.exp(1j * phase).astype(np.complex64))
-    return frame, 100 * torch.from_numpy(disc), truth
+def silent():
+    """A network that has learned nothing: it leaves the object as it was swept."""
+    return ProbeAwareNet((8, 8, 8)).eval()
 
 
-def predictor(place, seen, batch=10):
-    """Predicts the truth, every patch turned by a phase of its own."""
-    frame, light, truth = place
-    generator = torch.Generator().manual_seed(0)
-
-    def predict(points, estimate):
-        seen.append((points, estimate))
-        for part in points.split(batch):
-            turn = 6.28 * torch.rand(len(part), generator=generator)
-            turn = torch.polar(torch.ones_like(turn), turn)[:, None, None]
-            yield Prediction(part, cut_windows(truth, frame.indices(part)) * turn, light[None])
-
-    return predict
+@pytest.fixture(scope="module")
+def loud():
+    """One with random weights, as deep as the real one."""
+    torch.manual_seed(0)
+    network = ProbeAwareNet((8, 8, 8)).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight += 0.05 * torch.randn_like(weight)
+    return network
 
 
-def test_subsets_hold_every_point_once_and_each_covers_the_scan(place):
-    frame, light, _ = place
-    subsets = subsets_of(frame, light)
-    assert len(subsets) > 1
-    assert sorted(torch.cat(subsets).tolist()) == list(range(144))
-    for subset in subsets:
-        corners = frame.corners[subset].double().numpy()
-        assert np.ptp(corners, axis=0).min() >= 0.7 * 33
-        covered = np.zeros(frame.shape)
-        for y, x in corners.astype(int):
-            covered[y : y + SIZE, x : x + SIZE] += light.numpy()
-        # Nine of ten pixels between the points see light from every subset.
-        assert (covered[16:-16, 16:-16] > 0).mean() > 0.9
+def passed(laid, network, start=None, *, number=1, probe=None, should_stop=never, **changes):
+    how = {"update_probe": False, "seed": 0, "batch_size": 8} | changes
+    return list(
+        network_pass(
+            network, laid.measurements, laid.frame, laid.flat if start is None else start,
+            laid.probe if probe is None else probe, number=number, should_stop=should_stop, **how,
+        )
+    )  # fmt: skip
 
 
-def test_points_far_apart_are_one_subset(place):
-    _, light, _ = place
-    frame = make_frame(np.stack(np.divmod(np.arange(9), 3), 1) * 40.0, (SIZE, SIZE))
-    assert len(subsets_of(frame, light)) == 1
+def swept_parts(shape, seed=0):
+    """Something like an object after and before a sweep, its light and what is unexplained."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*more):
+        return torch.randn(*shape, *more, generator=generator)
+
+    after = torch.polar(1 + 0.1 * random(), 0.3 * random())
+    before = after + 0.05 * torch.view_as_complex(random(2))
+    # Ten times brighter on one side than on the other: a tile must know the whole's peak.
+    slope = torch.linspace(100, 1000, shape[1])
+    light = slope * (0.5 + torch.rand(*shape, generator=generator))
+    return after, before, light, 0.01 * light
 
 
-def test_a_pass_stitches_all_subsets_and_each_sees_what_the_last_one_found(place):
-    frame, light, truth = place
-    seen = []
-    subsets = subsets_of(frame, light)
-    steps = list(network_pass(predictor(place, seen), frame, subsets, None, should_stop=never))
-    assert sum(step.points for step in steps) == 144
-    assert seen[0][1] is None
-    for _, estimate in seen[1:]:
-        assert estimate is not None
-    assert not torch.equal(seen[1][1], seen[-1][1])
-    last = steps[-1]
-    lit = last.stitch.lit
-    for found in (last.stitch.object(), last.found):
-        turn = (truth.conj() * found)[lit].sum().angle()
-        left = found * torch.exp(-1j * turn) - truth
-        # Light-weighted: what synchronisation by cells of two pixels leaves.
-        weight = last.stitch.weight
-        assert ((weight * left.abs().square()).sum() / weight.sum()).sqrt() < 0.05
-    assert last.stitch.weight.sum() == pytest.approx(144 * float(light.sum()), rel=1e-4)
+def test_a_pass_takes_every_point_and_ends_with_the_networks_answer(bright, loud, silent):
+    steps = passed(bright, silent)
+    assert sum(step.points for step in steps) == pytest.approx(100)
+    assert [step.complete for step in steps[:-1]] == [False] * (len(steps) - 1)
+    assert steps[-1].complete
+    assert steps[-1].misfit == pytest.approx(steps[-2].misfit)
+    # Without a network the object is what the sweep left; with one it is not.
+    assert torch.equal(steps[-1].object, steps[-2].object)
+    answered = passed(bright, loud)
+    assert torch.equal(answered[-2].object, steps[-2].object)
+    assert (answered[-1].object - steps[-1].object).abs().max() > 0.01
 
 
-def test_the_phases_of_a_subset_bring_its_patches_into_the_objects_phase(place):
-    frame, light, _ = place
-    subsets = subsets_of(frame, light)
-    patches = torch.full((144, SIZE, SIZE), torch.nan, dtype=torch.complex64)
-    last = None
-    for step in network_pass(predictor(place, []), frame, subsets, None, should_stop=never):
-        if step.prediction is not None:
-            patches[step.prediction.points] = step.prediction.patches
-        if step.subset is not None:
-            patches[step.subset] *= step.phases[:, None, None]
-            last = step
-    object_ = cut_windows(last.stitch.object(), frame.indices(torch.arange(144)))
-    turn = (light * patches.conj() * object_).sum((-2, -1)).angle()
-    assert turn.abs().max() < 0.15
+def test_passes_lead_from_a_flat_object_to_the_truth(bright, silent):
+    found, errors, misfits = None, [bright.nrmse(bright.flat)], []
+    for number in range(1, 4):
+        last = passed(bright, silent, found, number=number, seed=number)[-1]
+        found = last.object
+        errors.append(bright.nrmse(found))
+        misfits.append(last.misfit)
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.5 * errors[0]
+    assert misfits == sorted(misfits, reverse=True)
 
 
-def test_a_stopped_pass_ends_with_what_it_had(place):
-    frame, light, _ = place
-    subsets = subsets_of(frame, light)
-    steps: list[PassStep] = []
-    asked = []
+def test_a_pass_leaves_its_start_and_its_probe_alone(bright, silent):
+    start, probe = bright.flat, bright.probe.clone()
+    steps = passed(bright, silent, start, probe=probe)
+    assert (start == 1).all()
+    assert torch.equal(probe, bright.probe)
+    assert steps[-1].probe is probe
 
-    def stop_at_third():
-        asked.append(None)
-        return len(asked) >= 3
 
-    steps.extend(
-        network_pass(predictor(place, [], 4), frame, subsets, None, should_stop=stop_at_third)
+def test_the_light_of_a_pass_is_that_of_all_its_points(bright, silent):
+    expected = torch.zeros(bright.frame.shape)
+    powers = shift_probe(bright.probe, bright.frame.shifts).abs().square().sum(1)
+    for (y, x), power in zip(bright.frame.corners.tolist(), powers, strict=True):
+        expected[y : y + 32, x : x + 32] += power
+    # Tens of sums of single precision.
+    torch.testing.assert_close(passed(bright, silent)[-1].light, expected, rtol=1e-4, atol=0.1)
+
+
+def test_a_wrong_probe_moves_along_where_it_may(bright, silent):
+    blurred = bright.probe + 0.2 * bright.probe.roll(1, -1)
+    kept = passed(bright, silent, bright.truth, probe=blurred)[-1]
+    refined = passed(bright, silent, bright.truth, probe=blurred, update_probe=True)[-1]
+    assert kept.probe is blurred
+
+    def missing(probe):
+        turn = torch.vdot(bright.probe.ravel(), probe.ravel())
+        return float((probe * turn.conj() / turn.abs() - bright.probe).norm())
+
+    assert missing(refined.probe) < 0.8 * missing(blurred)
+
+
+def test_early_passes_move_farther_than_later_ones(bright, silent):
+    first, third = (
+        (passed(bright, silent, number=number)[-1].object - 1).norm() for number in (1, 3)
     )
-    assert sum(step.points for step in steps) == 12
-    assert steps[-1].stitch.weight.sum() == pytest.approx(12 * float(light.sum()), rel=1e-4)
-    assert steps[-1].subset.tolist() == subsets[0][:12].tolist()
+    assert first > 1.02 * third
+
+
+@pytest.mark.parametrize(("step_px", "sweeps"), [(2.0, 1), (6.0, 4)])
+def test_points_far_apart_are_swept_more_often(make_scan, lay_out, silent, step_px, sweeps):
+    laid = lay_out(make_scan(step_px=step_px, points=49))
+    made = []
+
+    class Counted(Sweep):
+        def __init__(self, *given):
+            made.append(self)
+            super().__init__(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "Sweep", Counted)
+        steps = passed(laid, silent)
+    assert len(made) == sweeps
+    assert sum(step.points for step in steps) == pytest.approx(49)
+    assert sum(step.complete for step in steps) == 1
+
+
+def test_the_same_seed_gives_the_same_pass_and_another_an_other(bright, silent):
+    one, same, other = (passed(bright, silent, seed=seed)[-1].object for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("batches", [1, 7])
+def test_a_stopped_pass_ends_within_a_batch_and_is_not_complete(
+    bright, silent, monkeypatch, batches
+):
+    taken = []
+    real = Sweep.add
+
+    def counting(self, batch):
+        taken.append(len(batch.indices))
+        real(self, batch)
+
+    monkeypatch.setattr(Sweep, "add", counting)
+    steps = passed(bright, silent, should_stop=lambda: len(taken) >= batches, batch_size=2)
+    assert len(taken) == batches
+    # Two sweeps to a pass here: each counts half.
+    assert sum(step.points for step in steps) == pytest.approx(sum(taken) / 2)
+    assert not any(step.complete for step in steps)
+    assert torch.isfinite(steps[-1].object.abs()).all()
+    # What came by then is in the picture.
+    assert not torch.equal(steps[-1].object, bright.flat)
+
+
+@pytest.mark.parametrize("shape", [(128, 200), (131, 205)])
+def test_tiles_give_what_the_whole_object_gives(loud, monkeypatch, shape):
+    parts = swept_parts(shape)
+    whole = improve_object(loud, *parts)
+    assert whole.shape == shape
+    monkeypatch.setattr(module, "_TILE", 64)
+    tiled = improve_object(loud, *parts)
+    moved = (whole - parts[0]).abs().max()
+    assert moved > 0.01
+    # The margin holds all that a pixel's answer depends on; convolutions of another size round
+    # differently.
+    assert (tiled - whole).abs().max() < 1e-4 * moved
+    monkeypatch.setattr(module, "_MARGIN", 8)
+    assert (improve_object(loud, *parts) - whole).abs().max() > 1e-2 * moved
+
+
+def test_a_side_that_is_no_multiple_of_eight_is_padded_by_its_edge(loud):
+    parts = swept_parts((37, 45))
+    found = improve_object(loud, *parts)
+    after, before, light, unexplained = (
+        part[torch.arange(40).clamp_max(36)][:, torch.arange(48).clamp_max(44)] for part in parts
+    )
+    error = object_error(light, unexplained)
+    with torch.inference_mode():
+        padded = loud.improve(
+            *(part[None] for part in (after, before, light, error)), autocast=False
+        )
+    torch.testing.assert_close(found, padded[0, :37, :45], rtol=1e-4, atol=1e-5)
+
+
+def test_a_tile_without_light_stays_as_it_was(loud, monkeypatch):
+    after, before, light, unexplained = swept_parts((64, 256))
+    light[:, :200] = 0
+    monkeypatch.setattr(module, "_TILE", 64)
+    found = improve_object(loud, after, before, light, unexplained)
+    assert torch.equal(found[:, :200], after[:, :200])
+    assert (found[:, 200:] - after[:, 200:]).abs().max() > 0.01
+    assert torch.isfinite(found.abs()).all()

@@ -108,7 +108,7 @@ def break_npz(path, random):
             archive.writestr(other, npy(ODD_HEADERS[0], 1, b"1234"), method)
             other.filename = name
     if raw is not None:
-        _append(path, name, *raw)
+        append_packed(path, name, *raw)
         said = f"{raw[1]} bytes"
     if kind == "entry":
         said = _damage_entries(path, random)
@@ -124,7 +124,8 @@ def npy(header, version, data):
 @cache
 def bomb(megabytes=2048):
     """A deflated npy of zeros: (packed bytes, size, checksum)."""
-    start = npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({megabytes}, 1024, 1024)}}", 1, b"")
+    shape = (megabytes, 1024, 1024)
+    start = npy(f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}", 1, b"")
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = bytes(2**20)
     packed, checksum = [packer.compress(start)], zlib.crc32(start)
@@ -136,7 +137,7 @@ def bomb(megabytes=2048):
     return b"".join(packed), len(start) + megabytes * 2**20, checksum
 
 
-def _append(path, name, packed, size, checksum):
+def append_packed(path, name, packed, size, checksum):
     """Add a member whose packed bytes are at hand."""
     with zipfile.ZipFile(path, "a") as archive:
         info = zipfile.ZipInfo(name)

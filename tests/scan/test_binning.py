@@ -29,7 +29,8 @@ def test_a_mask_of_the_detector_goes_to_the_scan_as_its_pixels_do(
     mask = np.random.default_rng(seed).random(size) < 0.7
     window = tuple(factor * (side // factor) for side in window)
     chain = BinnedPatterns(
-        CroppedPatterns(OrientedPatterns(ArrayPatterns(mask[None] * 1), corner, code), window), factor
+        CroppedPatterns(OrientedPatterns(ArrayPatterns(mask[None] * 1), corner, code), window),
+        factor,
     )
     assert detector_shape(MaskedPatterns(chain, np.ones(chain.shape[1:], bool))) == size
     moved = mask_of_scan(chain, mask)

@@ -59,7 +59,7 @@ def test_every_role_of_an_unknown_file_is_guessed_with_a_reason(lab, world):
     assert "in um" in found["positions"].reason
     assert "0 is taken as a good pixel" in found["mask"].reason
     assert "in keV" in found["energy"].reason
-    assert found["detector_pixel"].reason.startswith("two numbers")
+    assert found["detector_pixel"].reason == "called y_pixel_size, x_pixel_size, no unit recorded"
 
 
 def test_the_guesses_open_the_file_in_metres(lab, world):

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -23,6 +23,10 @@ from napari_ptychonn.scan.tree import guess_roles, list_datasets
 SIGNATURES = re.compile(
     rb"\x89HDF|TREE|HEAP|SNOD|OHDR|OCHK|GCOL|FRHP|BTHD|PK\x01\x02|PK\x03\x04|PK\x05\x06|\x93NUMPY"
 )
+BYTE_BY_BYTE = (
+    "truncated", "flipped", "flipped", "header", "header", "number", "number", "zeroed", "copied",
+    "inserted", "cut", "appended", "empty",
+)  # fmt: skip
 GEOMETRY = {"energy_ev": ENERGY_EV, "distance_m": DISTANCE_M, "detector_pixel_m": PITCH_M}
 ODD_OPTIONS = [
     {"raster": (4, 5, 1.0), "positions_unit": "px"},
@@ -44,9 +48,9 @@ class Sound:
     name: str
     known_as: str
     path: Path
-    files: dict
+    files: dict = field(repr=False)
     told: dict
-    datasets: list
+    datasets: list = field(repr=False)
 
 
 def sound_files(folder, world):
@@ -118,8 +122,7 @@ def break_bytes(path, random):
     """Truncate, flip, overwrite, move, insert or cut; what was done."""
     data = bytearray(path.read_bytes())
     size = len(data)
-    kind = ("truncated", "flipped", "flipped", "header", "header", "number", "number",
-            "zeroed", "copied", "inserted", "cut", "appended", "empty")[random.integers(13)]  # fmt: skip
+    kind = BYTE_BY_BYTE[random.integers(len(BYTE_BY_BYTE))]
     at = int(random.integers(max(1, size)))
     heads = [found.start() for found in SIGNATURES.finditer(data)] or [0]
     near = heads[random.integers(len(heads))] + int(random.integers(64))
@@ -177,7 +180,8 @@ def judge(path, told):
     for read, count in ((frames, 2), (last, 1)):
         assert read.shape == (count, *scan.pattern_shape)
         assert read.dtype == np.float32
-        assert np.isfinite(read).all() and (read >= 0).all()
+        assert np.isfinite(read).all()
+        assert (read >= 0).all()
     assert scan.positions.shape == (scan.n_points, 2)
     assert scan.positions.dtype == np.float64
     assert scan.mask.dtype == bool

@@ -1,11 +1,11 @@
-"""The error of a patch is that at its best global phase."""
+"""The error of an object, or of each of its tiles, is that at its best global phase."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_ptychonn.training.losses import patch_error
+from napari_ptychonn.training.losses import patch_error, tile_error
 
 SEEDS = st.integers(0, 2**31)
 
@@ -66,3 +66,39 @@ def test_the_error_is_relative_to_the_weight_not_to_its_size():
     weight = waves(3, 1, 4, 4).abs()
     first, second = (float(patch_error(patches, truth, factor * weight)) for factor in (1, 50))
     assert first == pytest.approx(second, rel=1e-6)
+
+
+@given(SEEDS)
+@settings(max_examples=20)
+def test_tiles_are_each_compared_at_their_own_phase(seed):
+    found, truth = waves(seed, 2, 8, 12), waves(seed + 1, 2, 8, 12)
+    weight = waves(seed + 2, 2, 8, 12).abs()
+    power, missed = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    for y in (0, 4):
+        for x in (0, 4, 8):
+            tile = (slice(None), slice(y, y + 4), slice(x, x + 4))
+            light = weight[tile].sum((1, 2))
+            missed += light * patch_error(found[tile], truth[tile], weight[tile])
+            power += light
+    torch.testing.assert_close(tile_error(found, truth, weight, 4), missed / power)
+    # More freedom leaves less.
+    assert (tile_error(found, truth, weight, 4) <= patch_error(found, truth, weight) + 1e-9).all()
+
+
+def test_a_slow_phase_is_an_error_of_the_whole_and_hardly_of_its_tiles():
+    truth = waves(5, 1, 32, 32)
+    slow = torch.polar(torch.ones(32), torch.linspace(0, 3, 32)).to(truth.dtype)
+    weight = torch.ones(1, 32, 32)
+    whole, tiles = (
+        float(error)
+        for error in (
+            patch_error(truth * slow, truth, weight),
+            tile_error(truth * slow, truth, weight, 4),
+        )
+    )
+    assert tiles < 0.05 * whole
+    # Noise is an error of both alike.
+    noisy = truth + 0.1 * waves(6, 1, 32, 32)
+    assert float(tile_error(noisy, truth, weight, 8)) == pytest.approx(
+        float(patch_error(noisy, truth, weight)), rel=0.1
+    )

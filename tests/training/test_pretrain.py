@@ -28,7 +28,7 @@ def tiny(tmp_path):
         tmp_path / "run",
         channels=(8, 8, 8),
         steps=6,
-        examples=ExampleSettings(size=16, fields=2, points=4),
+        examples=ExampleSettings(size=16, fields=2, side=2),
         validate_every=3,
         bf16=False,
         seed=5,
@@ -125,9 +125,11 @@ def test_the_outcome_is_a_network_file_that_predicts(tiny, tmp_path):
     assert network.card.needs_probe
     assert network.card.training["steps_done"] == 1
     assert network.card.training["held_out_samples"] == ["siemens-star"]
-    waves = torch.ones(1, 16, 16, dtype=torch.complex64)
-    found = network.module.patches(torch.ones(1, 16, 16), waves, waves, autocast=False)
-    assert torch.isfinite(found.abs()).all()
+    flat = torch.ones(1, 16, 16, dtype=torch.complex64)
+    light, error = torch.full((1, 16, 16), 50.0), torch.full((1, 16, 16), 0.1)
+    found = network.module.improve(flat, flat, light, error, autocast=False)
+    # One step has moved the head from zero, and not far.
+    assert 0 < (found - flat).abs().max() < 0.1
 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_hundredth():
@@ -170,3 +172,23 @@ def test_an_unwritten_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
         save_checkpoint(path, {"step": 2})
     assert load_checkpoint(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_training_starts_from_the_weights_of_a_network_file(tiny, tmp_path):
+    first = train(tiny)[0].result
+    parent = tmp_path / "parent.safetensors"
+    save_network(parent, trained_card(first, tiny, "parent"), first.state)
+    later = replace(tiny, folder=tmp_path / "later", steps=1, rate=1e-12, seed=9, start=parent)
+    second = train(later)[0].result
+    for name, value in first.state.items():
+        torch.testing.assert_close(second.state[name], value, atol=1e-6, rtol=0)
+    assert trained_card(second, later, "child").training["started_from"]["name"] == "parent"
+
+
+def test_a_network_of_other_widths_is_no_start(tiny, tmp_path):
+    first = train(tiny)[0].result
+    parent = tmp_path / "parent.safetensors"
+    save_network(parent, trained_card(first, tiny, "parent"), first.state)
+    wider = replace(tiny, folder=tmp_path / "wider", channels=(8, 16, 8), start=parent)
+    with pytest.raises(PtychonnError, match=r"parent\.safetensors"):
+        train(wider)

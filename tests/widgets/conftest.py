@@ -10,6 +10,8 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent, QSettings, QThreadPool
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_ptychonn.scan.recipes import RECIPES_VARIABLE
+
 WORKER_PATIENCE_MS = 5_000
 """A cancelled job answers at its next batch; a worker busy for longer was left running."""
 
@@ -27,8 +29,9 @@ def small_heap() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path) -> None:
-    """Keep what a dock remembers in a folder of the test."""
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what a dock remembers, and recipes, in a folder of the test."""
+    monkeypatch.setenv(RECIPES_VARIABLE, str(tmp_path / "recipes"))
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "ini"))
 
 

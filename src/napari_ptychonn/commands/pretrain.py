@@ -36,6 +36,11 @@ def pretrain(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Optimiser steps of the whole schedule.")
     ] = None,
+    rate: Annotated[float | None, typer.Option(min=0, help="Peak learning rate.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(metavar="NET.safetensors", help="Network whose weights to start from."),
+    ] = None,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to run.")
     ] = "auto",
@@ -62,7 +67,14 @@ def pretrain(
     from napari_ptychonn.training.pretrain import PretrainSettings
     from napari_ptychonn.training.pretrain import pretrain as events
 
-    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "seed": seed, "family": family}
+    given: dict[str, Any] = {
+        "minutes": minutes,
+        "steps": steps,
+        "rate": rate,
+        "start": start,
+        "seed": seed,
+        "family": family,
+    }
     settings = PretrainSettings(
         folder=folder,
         device=str(choose_device(device)),

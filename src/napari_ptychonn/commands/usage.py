@@ -49,7 +49,8 @@ DatasetsOption = Annotated[
     typer.Option(
         "--dataset",
         metavar="ROLE=PATH",
-        help="Dataset for patterns, positions, probe or mask; may be given several times.",
+        help="Dataset for patterns, positions (also 'Y, X'), probe, mask, energy, distance or "
+        "detector_pixel; may be given several times.",
         rich_help_panel=SCAN_PANEL,
     ),
 ]

@@ -1,11 +1,10 @@
 """The `ptychonn-probe` network: PtychoNN that is told what the light looked like.
 
-Its input is real-space. The exit wave of the current estimate is propagated, its modulus
-replaced by the measured amplitude, and propagated back; what that says about the object
-(one step of the ptychographic iterative engine, Maiden & Rodenburg 2009,
-doi:10.1016/j.ultramic.2009.05.012), beside the estimate and the illumination, is what a
-small U-Net turns into the object. Being image-to-image it takes any pattern size that is
-a multiple of 8, and any far-field probe.
+It works where all patterns meet, on the object: a physics sweep brings the patterns onto
+the object under the known light (see :mod:`napari_ptychonn.optics.sweep`), and the network
+turns what they say, how much of it is noise and how far it still moves into the object
+that most likely stood there. Being image-to-image it takes any object, any pattern size
+and any far-field probe, and costs as much as the object is large, not as the scan is long.
 """
 
 from __future__ import annotations
@@ -13,27 +12,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_ptychonn.optics.propagation import exit_waves, to_detector, to_object
-
-__all__ = ["ProbeAwareNet", "anchor", "believed", "features"]
+__all__ = ["ProbeAwareNet", "features", "object_error"]
 
 INPUT_CHANNELS = 7
-_EPSILON = 0.05
 _CLIP = 4.0
-_NOISE_TO_DETAIL = 5.0
-_LEAST_ERROR, _LARGEST_ERROR = 0.02, 1.0
+_LEAST_ERROR, _LARGEST_ERROR = 0.01, 1.0
+_UNLIT = 1e-3
 
 
 class ProbeAwareNet(nn.Module):
     """A U-Net on pixel-unshuffled features.
 
-    No normalisation layers: passes share weights but not statistics, and a scan has one
-    probe, so batch statistics would be those of the scan.
+    No normalisation layers: passes share weights but not statistics, and batch statistics
+    would be those of one object.
 
     Parameters
     ----------
     channels : tuple of int
-        Width at 1/2, 1/4 and 1/8 of the pattern's resolution.
+        Width at 1/2, 1/4 and 1/8 of the object's resolution.
     blocks : int
         Residual blocks in the middle, at 1/8.
     """
@@ -56,9 +52,7 @@ class ProbeAwareNet(nn.Module):
         nn.init.zeros_(self.head.bias if self.head.bias is not None else torch.zeros(0))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Correction (B, 2, H, W), real and imaginary, to what :func:`believed` says.
-
-        It is in units of the error that :func:`features` gives.
+        """Correction (B, 2, H, W), real and imaginary, in units of the object's error.
 
         Parameters
         ----------
@@ -72,113 +66,90 @@ class ProbeAwareNet(nn.Module):
         fine = self.up_fine(fine + self.from_middle(middle))
         return nn.functional.pixel_shuffle(self.head(fine), 2)
 
-    def patches(
+    def improve(
         self,
-        amplitude: Tensor,
-        probe: Tensor,
-        estimate: Tensor,
-        mask: Tensor | None = None,
+        after: Tensor,
+        before: Tensor,
+        light: Tensor,
+        error: Tensor,
         *,
+        peak: Tensor | None = None,
         autocast: bool = True,
     ) -> Tensor:
-        """Object patches from patterns, the probe, and what is known so far.
+        """Objects as they most likely are.
 
         Parameters
         ----------
-        amplitude : Tensor, (B, H, W) float
-            √counts, DC at the corner.
-        probe : Tensor, (modes, H, W) or (B, modes, H, W) complex
-            Probe in √photons.
-        estimate : Tensor, (B, H, W) complex
-            Current object patches; ones where nothing is known.
-        mask : Tensor, (H, W) or (B, H, W) bool, optional
-            True = good detector pixel, DC at the corner.
+        after, before : Tensor, (B, H, W) complex
+            Objects after and before the last sweep; H and W multiples of 8.
+        light : Tensor, (B, H, W) float
+            Photons on each pixel, summed over the points.
+        error : Tensor, (B, H, W) float
+            What :func:`object_error` gives.
+        peak : Tensor, (B, 1, 1) float, optional
+            Largest light of the whole objects, where these are tiles of them; None: theirs.
         autocast : bool
             Run the convolutions in bfloat16.
 
         Returns
         -------
         Tensor, (B, H, W) complex64
-            In the global phase of `estimate`.
         """
-        estimate, turn = anchor(probe, estimate)
-        inputs, error = features(amplitude, probe, estimate, mask)
+        peak = _peak(light) if peak is None else peak
+        inputs = features(after, before, light, error, peak)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=autocast):
             correction = self(inputs)
-        answer = believed(inputs, error) + error * correction.float()
-        return torch.view_as_complex(answer.permute(0, 2, 3, 1).contiguous()) * turn
+        # A dark tile has no light to compare with: nothing moves there.
+        lit = light / (light + _UNLIT * peak).clamp_min(1e-30)
+        step = (correction.float() * (error * lit)[:, None]).permute(0, 2, 3, 1)
+        return after + torch.view_as_complex(step.contiguous())
 
 
-def anchor(probe: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn estimates so that their illuminated mean is real; return them and the turn back.
+def object_error(light: Tensor, unexplained: Tensor) -> Tensor:
+    """Expected error of every object pixel, relative to an empty one.
 
-    A pattern does not fix the global phase, and a stitched object may have any: turned
-    so, every patch looks to the network like those of its first pass.
+    Photon noise leaves a variance of about 1 / (2 Σ|P|²); what the patterns meet beyond
+    that (as a share of their photons) is what has not converged.
+
+    Parameters
+    ----------
+    light : Tensor, (B, H, W) float
+        Photons on each pixel.
+    unexplained : Tensor, (B, H, W) float
+        Misfit beyond noise of the patterns there, summed with their light.
     """
-    weight = probe.abs().square().sum(-3)
-    mean = (weight * estimate).sum((-2, -1), keepdim=True)
-    turn = torch.polar(torch.ones_like(mean.real), mean.angle())
-    return estimate * turn.conj(), turn
+    variance = 0.5 / (light + 1) + unexplained.clamp_min(0) / light.clamp_min(1e-6)
+    return variance.sqrt().clamp(_LEAST_ERROR, _LARGEST_ERROR)
 
 
 def features(
-    amplitude: Tensor, probe: Tensor, estimate: Tensor, mask: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return the network's input and the error that it is measured in.
+    after: Tensor, before: Tensor, light: Tensor, error: Tensor, peak: Tensor | None = None
+) -> Tensor:
+    """Return the network's input.
 
-    Parameters are those of :meth:`ProbeAwareNet.patches`.
+    Parameters are those of :meth:`ProbeAwareNet.improve`.
 
     Returns
     -------
-    inputs : Tensor, (B, 7, H, W) float32
-        Re and Im of O − 1; Re and Im of (C − O) / e, where
-        C = O + Σ P*(ψ′ − ψ) / (Σ|P|² + ε max Σ|P|²) and ψ′ has the measured modulus;
-        √Σ|P|² over its largest value; 1 / (1 + √Σ|P|²), which tells how noisy C must be;
-        and e.
-    error : Tensor, (B, 1, 1, 1) float32
-        e, the root of the estimate's R-factor, which is about its relative error.
-        Measured in it, small errors late in a reconstruction look like large ones early,
-        and what agrees with its pattern is left alone.
+    Tensor, (B, 7, H, W) float32
+        Re and Im of the object after the sweep; Re and Im of what the sweep changed, in
+        units of the error; √light over its largest value; 1 / (1 + √light), which tells
+        how noisy the object must be; and the error, as a logarithm.
     """
-    if probe.dim() == 3:
-        probe = probe.expand(len(estimate), *probe.shape)
-    waves = to_detector(exit_waves(probe, estimate))
-    modelled = waves.abs().square().sum(-3).sqrt()
-    ratio = amplitude / modelled.clamp_min(1e-6)
-    if mask is not None:
-        ratio = torch.where(mask, ratio, torch.ones_like(ratio))
-        amplitude = torch.where(mask, amplitude, modelled)
-    missed = (amplitude - modelled).square().sum((-2, -1))
-    error = (missed / amplitude.square().sum((-2, -1)).clamp_min(1.0)).sqrt()
-    error = error.clamp(_LEAST_ERROR, _LARGEST_ERROR)[:, None, None, None]
-    change = to_object(waves * (ratio - 1).unsqueeze(-3))
-    power = probe.abs().square().sum(-3)
-    peak = power.amax((-2, -1), keepdim=True)
-    update = (probe.conj() * change).sum(-3) / (power + _EPSILON * peak)
-    told = torch.view_as_real(estimate - 1)
-    seen = torch.view_as_real(update) / error
-    light = torch.stack(
-        ((power / peak).sqrt(), 1 / (1 + power.sqrt()), error[..., 0].expand_as(power)), -1
-    )
-    inputs = torch.cat((told, seen, light), -1).clamp(-_CLIP, _CLIP)
-    return inputs.permute(0, 3, 1, 2), error
+    peak = (_peak(light) if peak is None else peak).clamp_min(1e-6)
+    change = torch.view_as_real(after - before) / error[..., None]
+    told = torch.stack(((light / peak).sqrt(), 1 / (1 + light.sqrt()), 1 + error.log10() / 2), -1)
+    inputs = torch.cat((torch.view_as_real(after), change, told), -1).clamp(-_CLIP, _CLIP)
+    return inputs.permute(0, 3, 1, 2)
 
 
-def believed(inputs: Tensor, error: Tensor) -> Tensor:
-    """Re and Im (B, 2, H, W) of O when C is believed as far as its noise allows.
-
-    C carries a noise of variance about 1 / (2 Σ|P|²), an object details of about 0.1:
-    Wiener's weight is then Σ|P|² / (Σ|P|² + 5).
-    """
-    power = (1 / inputs[:, 5:6] - 1).square()
-    step = power / (power + _NOISE_TO_DETAIL) * error * inputs[:, 2:4]
-    one = torch.tensor((1.0, 0.0), device=inputs.device)[None, :, None, None]
-    return one + inputs[:, 0:2] + step
+def _peak(light: Tensor) -> Tensor:
+    return light.amax((-2, -1), keepdim=True)
 
 
 class _Residual(nn.Module):
-    """Two 3×3 convolutions around an identity, the second one starting at zero."""
+    """Two 3×3 convolutions around an identity, the second one starting near zero."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

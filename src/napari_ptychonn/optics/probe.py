@@ -1,4 +1,4 @@
-"""The probe: its scale, its refinement, and a first guess where there is none."""
+"""The probe: its scale, and first guesses where it is unknown or out of focus."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ptychonn.optics.propagation import exit_waves, to_detector, to_object
-
 __all__ = [
-    "ProbeUpdate",
     "defocused_probes",
     "estimate_flux",
     "guess_probes",
     "move_back",
-    "replace_modulus",
     "scale_probe",
 ]
 
@@ -61,35 +57,6 @@ def scale_probe(
     return (probe * np.sqrt(flux / power)).astype(np.complex64), True
 
 
-def replace_modulus(
-    waves: Tensor, amplitude: Tensor, mask: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Change of exit waves that gives their patterns the measured modulus.
-
-    Parameters
-    ----------
-    waves : Tensor, (B, modes, H, W) complex
-        Exit waves ψ.
-    amplitude : Tensor, (B, H, W) float
-        Measured √I, DC at the corner.
-    mask : Tensor, (H, W) bool, optional
-        Good pixels; the others keep what is modelled.
-
-    Returns
-    -------
-    change : Tensor, (B, modes, H, W) complex
-        ψ′ − ψ.
-    modelled : Tensor, (B, H, W) float
-        √Σ|F ψ|² over the modes.
-    """
-    far = to_detector(waves)
-    modelled = far.abs().square().sum(-3).sqrt() if far.shape[-3] > 1 else far.abs().squeeze(-3)
-    ratio = amplitude / modelled.clamp_min(1e-6) - 1
-    if mask is not None:
-        ratio = ratio * mask
-    return to_object(far * ratio.unsqueeze(-3)), modelled
-
-
 def move_back(fields: Tensor, shifts: Tensor) -> Tensor:
     """Sum over points of fields (B, modes, H, W), each moved by minus its shift (B, 2)."""
     height, width = fields.shape[-2:]
@@ -101,55 +68,6 @@ def move_back(fields: Tensor, shifts: Tensor) -> Tensor:
     moved *= turn_y[:, None, :, None]
     moved *= turn_x[:, None, None, :]
     return torch.fft.ifft2(moved.sum(0))
-
-
-class ProbeUpdate:
-    """Least-squares update P ← Σ O*·ψ′ / (Σ|O|² + ε) over all points.
-
-    The update of the difference map (Thibault et al. 2009,
-    doi:10.1016/j.ultramic.2008.12.011, eq. 7) with every pattern counted once.
-
-    Parameters
-    ----------
-    probe : Tensor, (modes, H, W) complex
-        Current probe.
-    """
-
-    def __init__(self, probe: Tensor) -> None:
-        self._change = torch.zeros_like(probe)
-        self._light = torch.zeros(probe.shape[-2:], device=probe.device)
-        self._probe = probe
-        self._missed = 0.0
-        self._counted = 0.0
-
-    def add(
-        self,
-        patches: Tensor,
-        probe: Tensor,
-        amplitude: Tensor,
-        mask: Tensor,
-        shifts: Tensor | None,
-    ) -> None:
-        """Take patches (B, H, W), their probe(s), and √I (B, H, W) under `mask` (H, W).
-
-        `shifts` (B, 2) are those by which the probes were moved; None: not at all.
-        """
-        change, modelled = replace_modulus(exit_waves(probe, patches), amplitude, mask)
-        pull = patches.conj().unsqueeze(1) * change
-        self._change += pull.sum(0) if shifts is None else move_back(pull, shifts)
-        self._light += patches.abs().square().sum(0)
-        self._missed += float(((amplitude - modelled).square() * mask).sum())
-        self._counted += float((amplitude.square() * mask).sum())
-
-    @property
-    def misfit(self) -> float:
-        """R-factor of the probe before the update over all that was added."""
-        return self._missed / self._counted
-
-    def probe(self) -> Tensor:
-        """Return the updated probe (modes, H, W)."""
-        floor = 1e-2 * self._light.max()
-        return self._probe + self._change / (self._light + floor)
 
 
 def defocused_probes(probe: NDArray[np.complex64]) -> list[NDArray[np.complex64]]:

@@ -1,23 +1,35 @@
-"""Batched sweeps over object and probe (rPIE).
+"""Batched sweeps over object and probe.
 
-The regularised ptychographic iterative engine (Maiden, Johnson & Li 2017,
-doi:10.1364/OPTICA.4.000736) with the updates of a batch of random points summed before
-they are applied, so that one batch is two batched transforms.
+The regularised ptychographic iterative engine (rPIE; Maiden, Johnson & Li 2017,
+doi:10.1364/OPTICA.4.000736) with the updates of a batch of points summed before they are
+applied, so that one batch is two batched transforms. The modulus that it asks for is
+√((I + c) / (|Fψ|² + c)) |Fψ|: a pixel that counted nothing then pulls as weakly as it
+tells, where √I / |Fψ| would set it to zero. With c → 0 it is the usual one, and bright
+pixels do not see c at all (variance stabilisation as by Anscombe 1948,
+doi:10.1093/biomet/35.3-4.246).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from napari_ptychonn.optics.probe import move_back, replace_modulus
-from napari_ptychonn.optics.propagation import exit_waves, shift_probe
+from napari_ptychonn.optics.probe import move_back
+from napari_ptychonn.optics.propagation import (
+    exit_waves,
+    intensity,
+    shift_probe,
+    to_detector,
+    to_object,
+)
 from napari_ptychonn.optics.windows import add_windows, cut_windows
 
-__all__ = ["SweepBatch", "SweepSettings", "sweep"]
+__all__ = ["Correction", "Sweep", "SweepBatch", "SweepSettings", "correct"]
+
+OFFSET = 0.2
+"""c, photons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +59,39 @@ class SweepBatch:
         Their windows on the object.
     shifts : Tensor, (B, 2) float32, or None
         Fractions of a pixel by which their probe is moved.
-    amplitude : Tensor, (B, h, w) float32
-        Measured √I, DC at the corner.
+    counts : Tensor, (B, h, w) float32
+        Measured counts I, DC at the corner.
     """
 
     indices: Tensor
     shifts: Tensor | None
-    amplitude: Tensor
+    counts: Tensor
 
 
-@torch.inference_mode()
-def sweep(
-    object_: Tensor,
-    probe: Tensor,
-    batches: Iterable[SweepBatch],
-    mask: Tensor,
-    settings: SweepSettings,
-) -> tuple[Tensor, float]:
-    """Go once over all batches.
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What patterns say about exit waves.
+
+    Attributes
+    ----------
+    change : Tensor, (B, modes, h, w) complex
+        ψ′ − ψ.
+    missed : Tensor, (B,) float
+        Σ (√(I + c) − √(|Fψ|² + c))² over the good pixels, photons.
+    unexplained : Tensor, (B,) float
+        What of it photon noise does not explain; may be negative.
+    counted : Tensor, (B,) float
+        Σ I over the good pixels.
+    """
+
+    change: Tensor
+    missed: Tensor
+    unexplained: Tensor
+    counted: Tensor
+
+
+class Sweep:
+    """One sweep: add the batches of a subset, apply them, go on with the next subset.
 
     Parameters
     ----------
@@ -72,41 +99,108 @@ def sweep(
         Changed in place.
     probe : Tensor, (modes, h, w) complex64
         Probe, √photons.
-    batches : iterable of SweepBatch
-        All points, in random order.
     mask : Tensor, (h, w) bool
         Good pixels, DC at the corner.
     settings : SweepSettings
         How far to go.
 
-    Returns
-    -------
-    probe : Tensor, (modes, h, w) complex64
-        The refined probe (the given one where it is not updated).
-    misfit : float
-        R-factor met on the way, Σ(√I − |F(P·O)|)² / ΣI.
+    Attributes
+    ----------
+    object, probe : Tensor
+        As they are now.
+    mean : Tensor, (H, W) complex64
+        Average of the objects after each subset, later ones weighing more: a subset's own
+        noise is averaged out of it.
+    light : Tensor, (H, W) float32
+        Photons on each pixel from all points so far.
+    unexplained : Tensor, (H, W) float32
+        Misfit beyond photon noise, as a share of their photons, of the patterns that
+        have light on each pixel, summed with that light. It was met before the pattern
+        itself was used.
     """
-    missed = torch.zeros((), device=object_.device)
-    counted = torch.zeros((), device=object_.device)
-    light = torch.empty(object_.shape, device=object_.device)
-    pull = torch.empty_like(object_)
-    for batch in batches:
-        patches = cut_windows(object_, batch.indices)
-        local = probe if batch.shifts is None else shift_probe(probe, batch.shifts)
-        change, modelled = replace_modulus(exit_waves(local, patches), batch.amplitude, mask)
-        missed += ((batch.amplitude - modelled).square() * mask).sum()
-        counted += (batch.amplitude.square() * mask).sum()
-        power = local.abs().square().sum(-3)
-        pull.zero_()
-        light.zero_()
-        add_windows(pull, batch.indices, (local.conj() * change).sum(-3))
-        add_windows(light, batch.indices, power.expand_as(modelled))
-        alpha = settings.object_regularisation
-        object_ += pull / ((1 - alpha) * light + alpha * light.max())
-        if settings.update_probe:
-            back = patches.conj().unsqueeze(1) * change
-            summed = back.sum(0) if batch.shifts is None else move_back(back, batch.shifts)
-            seen = patches.abs().square().sum(0)
-            beta = settings.probe_regularisation
-            probe = probe + summed / ((1 - beta) * seen + beta * seen.max())
-    return probe, float(missed / counted)
+
+    def __init__(
+        self, object_: Tensor, probe: Tensor, mask: Tensor, settings: SweepSettings
+    ) -> None:
+        self.object, self.probe = object_, probe
+        self.mean = object_.clone()
+        self._applied = 0
+        self.light = torch.zeros(object_.shape, device=object_.device)
+        self.unexplained = torch.zeros_like(self.light)
+        self._mask, self._settings = mask, settings
+        self._pull = torch.zeros_like(object_)
+        self._seen = torch.zeros_like(object_)
+        self._probe_pull = torch.zeros_like(probe)
+        self._probe_seen = torch.zeros(probe.shape[-2:], device=probe.device)
+        self._missed = torch.zeros((), device=object_.device)
+        self._counted = torch.zeros((), device=object_.device)
+
+    @property
+    def misfit(self) -> float:
+        """R-factor met on the way, Σ(√I − |F(P·O)|)² / ΣI, with c under the roots."""
+        return float(self._missed / self._counted.clamp_min(1e-30))
+
+    @torch.inference_mode()
+    def add(self, batch: SweepBatch) -> None:
+        """Take what the patterns of a batch say."""
+        patches = cut_windows(self.object, batch.indices)
+        local = self.probe[None] if batch.shifts is None else shift_probe(self.probe, batch.shifts)
+        found = correct(exit_waves(local, patches), batch.counts, self._mask)
+        power = intensity(local).expand_as(batch.counts)
+        pull = local.conj() * found.change
+        pull = pull.squeeze(1) if len(self.probe) == 1 else pull.sum(1)
+        share = (found.unexplained / found.counted.clamp_min(1.0))[:, None, None]
+        # Light and error go the same way: as one complex number they go together.
+        seen = torch.complex(power, share * power)
+        add_windows(self._pull, batch.indices, pull)
+        add_windows(self._seen, batch.indices, seen)
+        self._missed += found.missed.sum()
+        self._counted += found.counted.sum()
+        if self._settings.update_probe:
+            back = patches.conj().unsqueeze(1) * found.change
+            self._probe_pull += (
+                back.sum(0) if batch.shifts is None else move_back(back, batch.shifts)
+            )
+            self._probe_seen += intensity(patches.unsqueeze(1)).sum(0)
+
+    @torch.inference_mode()
+    def apply(self) -> None:
+        """Move object and probe by what was added since the last time."""
+        alpha, beta = self._settings.object_regularisation, self._settings.probe_regularisation
+        light = self._seen.real
+        self.object += self._pull / ((1 - alpha) * light + alpha * light.max()).clamp_min(1e-30)
+        self._applied += 1
+        self.mean.lerp_(self.object, 2 / (self._applied + 1))
+        self.light += light
+        self.unexplained += self._seen.imag
+        self._pull.zero_()
+        self._seen.zero_()
+        if self._settings.update_probe:
+            reach = (1 - beta) * self._probe_seen + beta * self._probe_seen.max()
+            self.probe = self.probe + self._probe_pull / reach.clamp_min(1e-30)
+            self._probe_pull.zero_()
+            self._probe_seen.zero_()
+
+
+def correct(waves: Tensor, counts: Tensor, mask: Tensor) -> Correction:
+    """Change of exit waves towards what their patterns say.
+
+    Parameters
+    ----------
+    waves : Tensor, (B, modes, h, w) complex
+        Exit waves ψ.
+    counts : Tensor, (B, h, w) float
+        Measured counts, DC at the corner.
+    mask : Tensor, (h, w) or (B, h, w) bool
+        Good pixels; the others keep what is modelled.
+    """
+    far = to_detector(waves)
+    offset = intensity(far) + OFFSET
+    inverse = offset.rsqrt()
+    ratio = ((counts + OFFSET).sqrt() * inverse - 1) * mask
+    missed = (ratio.square() * offset).sum((-2, -1))
+    modelled = offset - OFFSET
+    noise = (modelled / (1.6 + 4 * modelled) * mask).sum((-2, -1))
+    # As real numbers and in place: complex times real would make the real one complex first.
+    torch.view_as_real(far).mul_(ratio.unsqueeze(-3).unsqueeze(-1))
+    return Correction(to_object(far), missed, missed - noise, (counts * mask).sum((-2, -1)))

@@ -8,7 +8,7 @@ import torch
 
 from napari_ptychonn.errors import SettingsError
 
-__all__ = ["Device", "available_devices", "choose_device", "describe_device"]
+__all__ = ["Device", "available_devices", "choose_device", "describe_device", "runs_bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +69,15 @@ def describe_device(device: torch.device) -> str:
         if offered.name == str(device):
             return offered.label
     return str(device)
+
+
+def runs_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions are faster than float32 ones there."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        # Older releases of torch do not say; float32 is right everywhere.
+        asked = getattr(torch.cpu, "get_capabilities", None)
+        able = asked() if asked else {}
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,13 +11,125 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.network.preprocess import StackStatistics, transform
+from napari_ptychonn.network.preprocess import (
+    StackStatistics,
+    gather_statistics,
+    needs_statistics,
+    transform,
+)
 from napari_ptychonn.network.ptychonn import PtychoNN
-from napari_ptychonn.reconstruction.events import Message
-from napari_ptychonn.reconstruction.predict import Prediction, runs_bfloat16
+from napari_ptychonn.reconstruction.device import runs_bfloat16
+from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.prepare import Prepared
+from napari_ptychonn.reconstruction.stitch import Pass, Stitch
 from napari_ptychonn.scan.model import Scan
 
-__all__ = ["centre_weight", "predict_directly"]
+__all__ = ["DirectStep", "Prediction", "centre_weight", "direct_pass", "predict_directly"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectStep:
+    """Where a pass over raw patterns is.
+
+    Attributes
+    ----------
+    points : int
+        Points predicted since the last step.
+    stitch : Stitch or None
+        All patches so far, where they were stitched anew.
+    """
+
+    points: int
+    stitch: Stitch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Patches of one batch.
+
+    Attributes
+    ----------
+    points : Tensor, (B,) int64
+        Numbers of the points.
+    patches : Tensor, (B, h, w) complex64
+        Object patches.
+    weight : Tensor, (1, h, w) float32
+        Weight of their pixels in the stitch.
+    """
+
+    points: Tensor
+    patches: Tensor
+    weight: Tensor
+
+
+def direct_pass(
+    network: PtychoNN,
+    job: Prepared,
+    probe: Tensor | None,
+    room: NDArray[np.complex64] | None,
+    *,
+    should_stop: ShouldStop,
+) -> Iterator[DirectStep | Message]:
+    """Predict every point's patch, and stitch.
+
+    Parameters
+    ----------
+    network : PtychoNN
+        On the job's device.
+    job : Prepared
+        What to work on.
+    probe : Tensor, (modes, h, w) complex64, or None
+        Its light weighs the patches; None: a Gaussian does.
+    room : ndarray, (M, h, w) complex64, or None
+        Where patches are to be kept, in the object's phase.
+    should_stop : callable
+        Asked at every batch; what came by then is stitched.
+
+    Yields
+    ------
+    DirectStep or Message
+        Now and then with a growing picture; the last one has everything.
+    """
+    card = job.network.card
+    statistics = None
+    if needs_statistics(card.preprocessing):
+        statistics = gather_statistics(
+            job.scan.patterns, card.preprocessing,
+            indices=job.chosen, mask=job.scan.mask, should_stop=should_stop,
+        )  # fmt: skip
+        if should_stop():
+            return
+    weight = (
+        torch.from_numpy(centre_weight(job.frame.patch_shape)).to(job.device)
+        if probe is None
+        else probe.abs().square().sum(0)
+    )
+    everything = torch.arange(job.frame.n_points)
+    part = Pass(job.frame, job.device)
+    seen, next_picture = 0, 1
+    for event in predict_directly(
+        network, card, job.scan, job.chosen, everything, statistics, weight,
+        batch_size=job.batch_size,
+    ):  # fmt: skip
+        if isinstance(event, Message):
+            yield event
+            continue
+        part.add(event.patches, event.weight, event.points)
+        if room is not None:
+            room[event.points.cpu().numpy()] = event.patches.cpu().numpy()
+        seen += len(event.points)
+        # The first batch, then twice as many points each time: pictures stay cheap.
+        shown = next_picture <= seen < len(everything)
+        yield DirectStep(len(event.points), part.stitch() if shown else None)
+        next_picture = 2 * seen if shown else next_picture
+        if should_stop():
+            break
+    if not seen:
+        return
+    stitch = part.stitch()
+    if room is not None:
+        room[part.points().cpu().numpy()] *= part.phases().conj()[:, None, None]
+    yield DirectStep(0, stitch)
 
 
 @torch.inference_mode()

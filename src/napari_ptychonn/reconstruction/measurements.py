@@ -1,4 +1,4 @@
-"""The measured amplitudes of the points in use, batch by batch, on the device."""
+"""The measured counts of the points in use, batch by batch, on the device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def batches(n_points: int, size: int) -> Iterator[Tensor]:
 
 
 class Measurements:
-    """√counts of the chosen points, DC at the corner.
+    """Photon counts of the chosen points, DC at the corner.
 
     Small scans are read once and kept; large ones are read again for every pass, so
     that memory does not grow with the number of patterns.
@@ -46,24 +46,20 @@ class Measurements:
         self._source: PatternSource = scan.patterns
         self._kept: Tensor | None = None
         self._held: NDArray[np.bool_] | None = None
-        if 4 * int(np.prod(self.shape)) <= _CACHE_BYTES:
-            self._kept = torch.empty(self.shape, dtype=torch.float32)
+        if 4 * int(np.prod(self.shape)) <= _cache_bytes(device):
+            self._kept = torch.empty(self.shape, dtype=torch.float32, device=device)
             self._held = np.zeros(len(chosen), bool)
 
     def counts(self, points: Tensor) -> Tensor:
-        """Photon counts (B, H, W) float32 of `points`, on the CPU; bad pixels are 0."""
+        """Photon counts (B, H, W) float32 of `points`, on the device; bad pixels are 0."""
         numbers = points.cpu().numpy()
         if self._kept is None or self._held is None:
-            return self._read(numbers)
+            return self._read(numbers).to(self.device, non_blocking=True)
         missing = numbers[~self._held[numbers]]
         if len(missing):
-            self._kept[torch.from_numpy(missing)] = self._read(missing)
+            self._kept[torch.from_numpy(missing)] = self._read(missing).to(self.device)
             self._held[missing] = True
-        return self._kept[torch.from_numpy(numbers)]
-
-    def amplitude(self, points: Tensor) -> Tensor:
-        """√counts (B, H, W) float32 of `points`, on the device."""
-        return self.counts(points).sqrt().to(self.device, non_blocking=True)
+        return self._kept[points.to(self.device)]
 
     def held_out(self, share: float, seed: int) -> HeldOut | None:
         """Split every count by a binomial draw; None where values are not photon counts."""
@@ -76,6 +72,13 @@ class Measurements:
         patterns = self._source.read(self.chosen[numbers])
         shifted = np.fft.ifftshift(patterns, axes=(1, 2))
         return torch.from_numpy(np.ascontiguousarray(shifted)) * self.mask.cpu()
+
+
+def _cache_bytes(device: torch.device) -> int:
+    """Patterns are kept where they are used: a quarter of a GPU's memory, 512 MB of others."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1] // 4)
+    return _CACHE_BYTES
 
 
 class HeldOut:
@@ -104,7 +107,7 @@ class HeldOut:
 
     def split(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Counts (B, H, W) to fit and counts held out, on the device."""
-        counts = self.measurements.counts(points)
+        counts = self.measurements.counts(points).cpu()
         if self._fitted is None:
             fitted = self._draw(points, counts)
         else:

@@ -1,34 +1,29 @@
-"""A pass of the network over all points, in subsets that each see what the last one found.
-
-A subset is spread over the whole scan. The first one gives a picture of everything at a
-fraction of the cost, and what it found is the estimate for the next: a pass moves the
-object as often as there are subsets (as ordered subsets do in tomography, Hudson & Larkin
-1994, doi:10.1109/42.363108). The pass's result averages all of them.
-"""
+"""A pass: the patterns are brought onto the object, and the network turns it into the likeliest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from napari_ptychonn.network.probe_aware import ProbeAwareNet, object_error
+from napari_ptychonn.optics.sweep import Sweep, SweepSettings
+from napari_ptychonn.reconstruction.device import runs_bfloat16
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
-from napari_ptychonn.reconstruction.points import interleave
-from napari_ptychonn.reconstruction.predict import Prediction
-from napari_ptychonn.reconstruction.stitch import Pass, Stitch
+from napari_ptychonn.reconstruction.measurements import Measurements
+from napari_ptychonn.reconstruction.sweeping import cover_of, run_sweep, subsets_of
 
-__all__ = ["PassStep", "Predictor", "network_pass", "subsets_of"]
+__all__ = ["PassStep", "improve_object", "network_pass"]
 
-Predictor = Callable[[Tensor, Tensor | None], Iterator[Prediction | Message]]
-"""Points (M,) int64 and the object so far (H, W), or None, to predictions."""
-
-_COVER_PER_SUBSET = 0.8
-_PHOTONS_PER_SUBSET = 50.0
-_MOST_SUBSETS = 12
-_MOMENTUM = 0.5
+_REGULARISATIONS = (0.05, 0.1, 0.2)
+_COVER_PER_PASS = 8.0
+_MOST_SWEEPS = 4
+_TILE = 1024
+_MARGIN = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,135 +32,130 @@ class PassStep:
 
     Attributes
     ----------
-    points : int
-        Points that were predicted since the last step.
-    found : Tensor, (H, W) complex64, or None
-        The object so far, where it has changed.
-    stitch : Stitch or None
-        All subsets so far; with the last step, the result of the pass.
-    prediction : Prediction or None
-        The patches of this step, in phases of their own.
-    phases : Tensor, (N,) complex64, or None
-        With a subset's last step: factors that bring the patches of its points into the
-        object's phase.
-    subset : Tensor, (N,) int64, or None
-        Those points.
+    points : float
+        Points taken in since the last step; a point that a pass sweeps twice counts half each time.
+    object : Tensor, (H, W) complex64
+        The object so far.
+    probe : Tensor, (modes, h, w) complex64
+        The probe so far.
+    light : Tensor, (H, W) float32
+        Photons that this pass brought to each pixel so far.
+    misfit : float
+        R-factor met in this pass so far.
+    complete : bool
+        Whether the network has answered: the last step of a pass.
     """
 
-    points: int
-    found: Tensor | None = None
-    stitch: Stitch | None = None
-    prediction: Prediction | None = None
-    phases: Tensor | None = None
-    subset: Tensor | None = None
-
-
-def subsets_of(frame: Frame, weight: Tensor) -> list[Tensor]:
-    """Points in subsets that each still cover the scan, and bring light enough.
-
-    Light enough is 50 photons on each object pixel: in less, what a subset finds is
-    mostly noise, and fewer subsets are better.
-
-    Parameters
-    ----------
-    frame : Frame
-        Places of the points.
-    weight : Tensor, (h, w) float
-        Light |P|² of one point, photons.
-
-    Returns
-    -------
-    list of Tensor
-        Numbers of the points, each once.
-    """
-    lit = float(weight.sum() / weight.max())
-    corners = frame.corners.cpu().double()
-    spans = corners.amax(0) - corners.amin(0) + lit**0.5
-    covered = frame.n_points * lit / float(spans.prod())
-    photons = covered * float(weight.max())
-    count = min(covered / _COVER_PER_SUBSET, photons / _PHOTONS_PER_SUBSET, _MOST_SUBSETS)
-    count = max(1, min(int(count), frame.n_points // 2))
-    return [torch.from_numpy(part) for part in interleave(corners.numpy(), count)]
+    points: float
+    object: Tensor
+    probe: Tensor
+    light: Tensor
+    misfit: float
+    complete: bool
 
 
 def network_pass(
-    predictor: Predictor,
+    network: ProbeAwareNet,
+    measurements: Measurements,
     frame: Frame,
-    subsets: list[Tensor],
-    start: Tensor | None,
+    object_: Tensor,
+    probe: Tensor,
     *,
+    number: int,
+    update_probe: bool,
+    seed: int,
+    batch_size: int,
     should_stop: ShouldStop,
 ) -> Iterator[PassStep | Message]:
-    """Go once over all points.
+    """Sweep over all points, then ask the network.
+
+    Where points lie far apart, one sweep brings little, and costs little: then a pass has
+    up to four.
 
     Parameters
     ----------
-    predictor : callable
-        Predicts patches.
-    frame : Frame
-        Places of all points.
-    subsets : list of Tensor
-        What :func:`subsets_of` gave.
-    start : Tensor, (H, W) complex64, or None
-        Object so far; None: flat.
+    network : ProbeAwareNet
+        On the device of the measurements.
+    measurements, frame : Measurements, Frame
+        Counts and places of all points.
+    object_ : Tensor, (H, W) complex64
+        Object so far; it is not changed.
+    probe : Tensor, (modes, h, w) complex64
+        Probe, √photons.
+    number : int
+        Number of the pass, from 1: early ones move far, later ones average more.
+    update_probe : bool
+        Whether the probe is refined along.
+    seed : int
+        Of the order of the subsets.
+    batch_size : int
+        Patterns at a time.
     should_stop : callable
-        Asked at every batch.
+        Asked at every batch; a pass that is stopped ends without a complete step.
 
     Yields
     ------
     PassStep or Message
-        A step per batch. The last one of every subset carries the object so far and the
-        stitch of all subsets; a pass that was stopped ends with what it had. While nothing
-        is known yet, steps with a growing picture come in between; they name no subset.
     """
-    device = frame.corners.device
-    total = Stitch(frame.shape, device)
-    found = start
-    change: Tensor | None = None
-    for subset in subsets:
-        part = Pass(frame, device)
-        stopping = False
-        seen, next_picture = 0, 1
-        for event in predictor(subset, found):
-            if isinstance(event, Message):
-                yield event
+    reach = _REGULARISATIONS[min(number, len(_REGULARISATIONS)) - 1]
+    settings = SweepSettings(object_regularisation=reach, update_probe=update_probe)
+    wanted = int(np.clip(round(_COVER_PER_PASS / cover_of(frame, probe)), 1, _MOST_SWEEPS))
+    for turn in range(wanted):
+        before = object_
+        sweep = Sweep(before.clone(), probe, measurements.mask, settings)
+        for taken in run_sweep(
+            sweep, measurements, frame, subsets_of(frame, probe, _MOST_SWEEPS * seed + turn),
+            batch_size=batch_size, should_stop=should_stop,
+        ):  # fmt: skip
+            if isinstance(taken, Message):
+                yield taken
                 continue
-            part.add(event.patches, event.weight, event.points)
-            yield PassStep(len(event.points), prediction=event)
-            stopping = should_stop()
-            if stopping:
-                break
-            seen += len(event.points)
-            if found is None and next_picture <= seen < len(subset):
-                # The first batch, then twice as many points each time: pictures stay cheap.
-                preview = part.stitch()
-                yield PassStep(0, preview.object(), preview)
-                next_picture = 2 * seen
-        # The slopes of new patches are better than the estimate's, so their phases were
-        # free; only the subset as a whole is turned to what stood there.
-        stitch = part.stitch()
-        turn = _common_turn(stitch, found)
-        total.merge(stitch, turn)
-        if found is None:
-            found = stitch.object()
-        else:
-            change = _change(found, stitch, turn, change)
-            found = found + change
-        phases = torch.from_numpy(part.phases().conj()).to(device) * turn
-        yield PassStep(0, found, total, None, phases, part.points())
-        if stopping:
-            return
+            share = taken / wanted
+            yield PassStep(share, sweep.object, sweep.probe, sweep.light, sweep.misfit, False)
+            if should_stop():
+                return
+        object_, probe = sweep.object, sweep.probe
+    if number > 1:  # The first moves so far that its average lags behind.
+        object_ = sweep.mean
+    found = improve_object(network, object_, before, sweep.light, sweep.unexplained)
+    yield PassStep(0, found, probe, sweep.light, sweep.misfit, True)
 
 
-def _common_turn(stitch: Stitch, found: Tensor | None) -> Tensor:
-    if found is None:
-        return torch.ones((), dtype=torch.complex64, device=stitch.weight.device)
-    agreement = (stitch.weight * stitch.object().conj() * found).sum()
-    return torch.polar(torch.ones_like(agreement.real), agreement.angle())
+@torch.inference_mode()
+def improve_object(
+    network: ProbeAwareNet, after: Tensor, before: Tensor, light: Tensor, unexplained: Tensor
+) -> Tensor:
+    """The network's answer for a whole object, in tiles where it is large.
+
+    Parameters
+    ----------
+    network : ProbeAwareNet
+        On the object's device.
+    after, before : Tensor, (H, W) complex64
+        Object after and before the sweep.
+    light, unexplained : Tensor, (H, W) float32
+        As the sweep summed them.
+    """
+    height, width = after.shape
+    found = torch.empty_like(after)
+    error = object_error(light, unexplained)
+    peak, autocast = light.amax()[None, None, None], runs_bfloat16(after.device)
+    for top in range(0, height, _TILE):
+        for left in range(0, width, _TILE):
+            rows = slice(max(0, top - _MARGIN), min(height, top + _TILE + _MARGIN))
+            columns = slice(max(0, left - _MARGIN), min(width, left + _TILE + _MARGIN))
+            parts = [_padded(part[rows, columns]) for part in (after, before, light, error)]
+            answer = network.improve(*parts, peak=peak, autocast=autocast)[0]
+            down, right = top - rows.start, left - columns.start
+            tall, wide = min(_TILE, height - top), min(_TILE, width - left)
+            inner = answer[down : down + tall, right : right + wide]
+            found[top : top + tall, left : left + wide] = inner
+    return found
 
 
-def _change(found: Tensor, stitch: Stitch, turn: Tensor, last: Tensor | None) -> Tensor:
-    """What a subset changes, with momentum: smooth phase moves little in one step."""
-    share = stitch.weight / (stitch.weight + 0.1 * stitch.typical_weight)
-    change = share * (stitch.object() * turn - found)
-    return change if last is None else change + _MOMENTUM * last
+def _padded(part: Tensor) -> Tensor:
+    """(1, H, W) with H and W made multiples of 8 by repeating the edge."""
+    height, width = part.shape
+    rows = torch.arange(-(-height // 8) * 8, device=part.device).clamp_max(height - 1)
+    columns = torch.arange(-(-width // 8) * 8, device=part.device).clamp_max(width - 1)
+    return part[rows][:, columns][None]

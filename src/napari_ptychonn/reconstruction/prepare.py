@@ -18,7 +18,6 @@ from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.points import select_points, spread_evenly
-from napari_ptychonn.reconstruction.predict import default_batch
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.model import Scan
 
@@ -46,19 +45,17 @@ class Prepared:
     chosen : ndarray, (M,) intp
         Points in use.
     measurements : Measurements
-        Their amplitudes.
+        Their counts.
     frame : Frame
         Their windows, on `device`.
     pixel : tuple[float, float]
         Object pixel (y, x) in the scan's unit.
     probes : tuple of Tensor, (modes, h, w) complex64
         The probe in √photons; where it is a guess, several to choose from; none where
-        the network does without and the scan has none.
+        the network does without and the scan has none, or where patches and patterns have
+        different grids, so that misfit, probe and sweeps mean nothing.
     probe_is_guess : bool
         Whether it is to be refined.
-    physics : bool
-        Whether patches and patterns have the same grid, so that misfit, probe and
-        sweeps mean something.
     messages : tuple of str
         What the person should know.
     """
@@ -74,7 +71,6 @@ class Prepared:
     pixel: tuple[float, float]
     probes: tuple[Tensor, ...]
     probe_is_guess: bool
-    physics: bool
     messages: tuple[str, ...]
 
 
@@ -106,10 +102,10 @@ def prepare(
     chosen = select_points(scan.positions, settings.fraction, settings.region)
     patch_shape = processed_shape(card.preprocessing, scan.pattern_shape)
     scale = patch_pixel_scale(card.preprocessing, scan.pattern_shape)
-    physics = patch_shape == scan.pattern_shape and scale == (1.0, 1.0)
+    one_grid = patch_shape == scan.pattern_shape and scale == (1.0, 1.0)
     base = scan.pixel_m or (1.0, 1.0)
     probes, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe)
-    if not physics:
+    if not one_grid:
         probes = []
     positions_px = scan.positions_px[chosen] / np.asarray(scale)
     return Prepared(
@@ -117,14 +113,13 @@ def prepare(
         settings=settings,
         network=network,
         device=device,
-        batch_size=settings.batch_size or default_batch(patch_shape, device),
+        batch_size=settings.batch_size or _default_batch(patch_shape, device),
         chosen=chosen,
         measurements=Measurements(scan, chosen, device),
         frame=make_frame(positions_px, patch_shape).to(device),
         pixel=(base[0] * scale[0], base[1] * scale[1]),
         probes=tuple(torch.from_numpy(probe).to(device) for probe in probes),
         probe_is_guess=is_guess,
-        physics=bool(probes),
         messages=messages,
     )
 
@@ -140,6 +135,13 @@ def probe_subset(prepared: Prepared, *, guess: bool) -> tuple[Measurements, Fram
     kept = _compact(corners, count) if guess else spread_evenly(corners, count)
     measurements = Measurements(prepared.scan, prepared.chosen[kept], prepared.device)
     return measurements, prepared.frame.subset(torch.from_numpy(kept).to(prepared.device))
+
+
+def _default_batch(pattern_shape: tuple[int, int], device: torch.device) -> int:
+    """Patterns per batch: caches on a CPU, memory on a GPU."""
+    pixels = pattern_shape[0] * pattern_shape[1]
+    budget = 64 * 64 * 64 if device.type == "cpu" else 64 * 64 * 4096
+    return max(4, budget // pixels)
 
 
 def _compact(corners: NDArray[np.float64], count: int) -> NDArray[np.intp]:

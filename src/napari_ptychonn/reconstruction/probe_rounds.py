@@ -1,7 +1,7 @@
-"""Rounds of probe refinement: predict, stitch, update the probe, predict again.
+"""Rounds of probe refinement: sweep object and probe together, forget the object, repeat.
 
-The probe moves after every subset of a pass. Every round starts from the flat object:
-what an earlier, wrong probe taught would otherwise stay in the picture.
+Every round starts from the flat object: what an earlier, wrong probe taught would
+otherwise stay in the picture.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from napari_ptychonn.network.probe_aware import ProbeAwareNet
-from napari_ptychonn.optics.probe import ProbeUpdate
-from napari_ptychonn.optics.windows import cut_windows
+from napari_ptychonn.optics.sweep import Sweep, SweepSettings
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
-from napari_ptychonn.reconstruction.passes import network_pass, subsets_of
-from napari_ptychonn.reconstruction.predict import Prediction, point_probes, predict
 from napari_ptychonn.reconstruction.settings import Auto
+from napari_ptychonn.reconstruction.sweeping import run_sweep, subsets_of
 
-__all__ = ["ProbeRound", "choose_probe", "refine_probe", "update_probe"]
+__all__ = ["ProbeRound", "choose_probe", "refine_probe"]
 
 _MOST_ROUNDS = 6
 _SETTLED = 0.05
+_SWEEPS = 2
+_SETTINGS = SweepSettings(update_probe=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class ProbeRound:
     probe : Tensor, (modes, h, w) complex64
         The refined probe.
     misfit : float
-        R-factor with the object of the round, before the last update.
+        R-factor met in its last sweep.
     number : int
         Number of the round, or of the candidate.
     """
@@ -48,7 +47,6 @@ class ProbeRound:
 
 
 def refine_probe(
-    network: ProbeAwareNet,
     measurements: Measurements,
     frame: Frame,
     probe: Tensor,
@@ -59,44 +57,45 @@ def refine_probe(
 ) -> Iterator[Message | ProbeRound]:
     """Refine the probe on all points of `frame`.
 
-    Parameters are those of :func:`predict`; `rounds` is their number, or "auto" for as
-    many as lower the misfit by more than 5 % each, at most 6.
+    Parameters
+    ----------
+    measurements, frame : Measurements, Frame
+        Counts and places of the points.
+    probe : Tensor, (modes, h, w) complex64
+        Where to start, √photons.
+    rounds : int or "auto"
+        How many; "auto": as many as lower the misfit by more than 5 % each, at most 6.
+    batch_size : int
+        Patterns at a time.
+    should_stop : callable
+        Asked at every batch.
 
     Yields
     ------
     Message or ProbeRound
         The probe after every round.
     """
-
-    def predictor(points: Tensor, estimate: Tensor | None) -> Iterator[Prediction | Message]:
-        # `probe` is the one of the moment: it moves after every subset.
-        return predict(network, measurements, frame, probe, points, estimate, batch_size=batch_size)
-
     last = float("inf")
     for number in range(1, (_MOST_ROUNDS if rounds == "auto" else rounds) + 1):
-        subsets = subsets_of(frame, probe.abs().square().sum(0))
-        values: list[float] = []
-        for event in network_pass(predictor, frame, subsets, None, should_stop=should_stop):
-            if isinstance(event, Message):
-                yield event
-            elif event.found is not None and event.subset is not None:
-                update = update_probe(
-                    probe, event.found, measurements, frame, event.subset, batch_size
-                )
-                probe = update.probe()
-                values.append(update.misfit)
-        if should_stop():
+        found = torch.ones(frame.shape, dtype=torch.complex64, device=probe.device)
+        for turn in range(_SWEEPS):
+            sweep = Sweep(found, probe, measurements.mask, _SETTINGS)
+            for taken in run_sweep(
+                sweep, measurements, frame, subsets_of(frame, probe, turn),
+                batch_size=batch_size, should_stop=should_stop,
+            ):  # fmt: skip
+                if isinstance(taken, Message):
+                    yield taken
+            probe = sweep.probe
+            if should_stop():
+                return
+        yield ProbeRound(probe, sweep.misfit, number)
+        if rounds == "auto" and sweep.misfit > (1 - _SETTLED) * last:
             return
-        value = values[-1]
-        yield ProbeRound(probe, value, number)
-        if rounds == "auto" and value > (1 - _SETTLED) * last:
-            return
-        last = value
+        last = sweep.misfit
 
 
-@torch.inference_mode()
 def choose_probe(
-    network: ProbeAwareNet,
     measurements: Measurements,
     frame: Frame,
     candidates: list[Tensor],
@@ -114,18 +113,12 @@ def choose_probe(
     best: ProbeRound | None = None
     for number, candidate in enumerate(candidates, start=1):
         for event in refine_probe(
-            network,
-            measurements,
-            frame,
-            candidate,
-            1,
-            batch_size=batch_size,
-            should_stop=should_stop,
+            measurements, frame, candidate, 1, batch_size=batch_size, should_stop=should_stop
         ):
             if isinstance(event, Message):
                 yield event
                 continue
-            tried = ProbeRound(event.probe, event.misfit, number)
+            tried = replace(event, number=number)
             if best is None or tried.misfit < best.misfit:
                 best = tried
             yield tried
@@ -133,25 +126,3 @@ def choose_probe(
             break
     if best is not None:
         yield replace(best, number=0)
-
-
-@torch.inference_mode()
-def update_probe(
-    probe: Tensor,
-    found: Tensor,
-    measurements: Measurements,
-    frame: Frame,
-    wanted: Tensor,
-    batch_size: int,
-) -> ProbeUpdate:
-    """Update of the probe from the points `wanted`."""
-    update = ProbeUpdate(probe)
-    for on_device in wanted.split(batch_size):
-        update.add(
-            cut_windows(found, frame.indices(on_device)),
-            point_probes(probe, frame, on_device),
-            measurements.amplitude(on_device.cpu()),
-            measurements.mask,
-            frame.shifts[on_device] if frame.subpixel else None,
-        )
-    return update

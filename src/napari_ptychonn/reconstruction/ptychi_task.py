@@ -208,6 +208,7 @@ def _free_positions(options: Any, settings: IterativeSettings) -> None:
     options.optimizable = settings.update_positions
     options.step_size = 1.0
     options.optimization_plan.start = _FIXED_POSITION_EPOCHS
+    options.correction_options.update_magnitude_limit = 0.3
     if settings.engine == "lsqml":
         options.momentum_acceleration_gain = _MOMENTUM
 
@@ -242,6 +243,13 @@ class _Globals:
                 # pty-chi takes the corners of the scanned area from a leaf of autograd.
                 warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True")
                 yield
+        except torch.cuda.OutOfMemoryError as error:
+            raise SettingsError(
+                "batch_size",
+                None,
+                f"pty-chi needs more memory than {self._device} has free",
+                remedy="choose smaller batches, or device cpu",
+            ) from error
         finally:
             self._states = _Generators.read(self._cuda)
             before.write(self._cuda)
@@ -296,7 +304,9 @@ def _with_modes(probe: NDArray[np.complex64], modes: int, utils: Any) -> NDArray
     if modes > len(probe):
         wanted = np.zeros((1, modes, *probe.shape[1:]), np.complex64)
         wanted[0, 0] = probe[0]
-        kept = utils.orthogonalize_initial_probe(torch.from_numpy(wanted)).numpy()[0]
+        # pty-chi's part of it lies on the default device, which is lent by now.
+        start = torch.from_numpy(wanted).to(torch.get_default_device())
+        kept = utils.orthogonalize_initial_probe(start).cpu().numpy()[0]
     else:
         kept = probe[:modes]
     return (kept * np.sqrt(total / (np.abs(kept) ** 2).sum())).astype(np.complex64)

@@ -1,4 +1,4 @@
-"""How far to trust a reconstruction: misfit of every point, and light on every pixel."""
+"""How far to trust a reconstruction: misfit of every point, light and spread on every pixel."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from napari_ptychonn.optics.propagation import diffract
-from napari_ptychonn.optics.windows import cut_windows
+from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector, to_object
+from napari_ptychonn.optics.windows import add_windows, cut_windows
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements, batches
-from napari_ptychonn.reconstruction.predict import point_probes
+from napari_ptychonn.reconstruction.sweeping import point_probes
 
 __all__ = ["PointMisfit", "misfit_of_points"]
 
@@ -20,7 +20,12 @@ _ALARMING_OVER_NOISE = 4.0
 
 
 class PointMisfit:
-    """R-factor sums of points, filled batch by batch.
+    """What points and pixels have against a reconstruction, filled batch by batch.
+
+    Parameters
+    ----------
+    frame : Frame
+        Places of the M points on the (H, W) object.
 
     Attributes
     ----------
@@ -31,10 +36,12 @@ class PointMisfit:
         photon; NaN where not looked at.
     """
 
-    def __init__(self, n_points: int) -> None:
-        self.missed = torch.full((n_points,), torch.nan)
-        self.counted = torch.full((n_points,), torch.nan)
-        self.noise = torch.full((n_points,), torch.nan)
+    def __init__(self, frame: Frame) -> None:
+        self.missed = torch.full((frame.n_points,), torch.nan)
+        self.counted = torch.full((frame.n_points,), torch.nan)
+        self.noise = torch.full((frame.n_points,), torch.nan)
+        self._light = torch.zeros(frame.shape, device=frame.corners.device)
+        self._spread = torch.zeros_like(self._light)
 
     @property
     def per_point(self) -> Tensor:
@@ -47,6 +54,14 @@ class PointMisfit:
         return float(self.missed.nansum() / self.counted.nansum())
 
     @property
+    def disagreement(self) -> Tensor:
+        """Weighted standard deviation (H, W) of what the points make of each pixel.
+
+        A point would have O + P*(ψ′ − ψ) / Σ|P|² there, with the measured modulus in ψ′.
+        """
+        return (self._spread / self._light.clamp_min(1e-30)).sqrt()
+
+    @property
     def alarm(self) -> str | None:
         """A sentence where the misfit is large and photons are no excuse, else None."""
         floor = float(self.noise.nansum() / self.counted.nansum())
@@ -56,6 +71,12 @@ class PointMisfit:
             f"The misfit is {self.total:.2f}, where photon noise explains {floor:.2f}: do not "
             "trust this picture. Check the probe, the distance, the orientation and the positions."
         )
+
+    def add_spread(self, pull: Tensor, power: Tensor, indices: Tensor) -> None:
+        """Take P*(ψ′ − ψ) and Σ|P|² (B, h, w) of a batch in its windows."""
+        floor = 1e-3 * power.amax((-2, -1), keepdim=True)
+        add_windows(self._spread, indices, intensity(pull.unsqueeze(-3)) / (power + floor))
+        add_windows(self._light, indices, power)
 
 
 @torch.inference_mode()
@@ -69,16 +90,21 @@ def misfit_of_points(
     PointMisfit
         The same one after every batch, filled further.
     """
-    found = PointMisfit(frame.n_points)
+    found = PointMisfit(frame)
+    mask = measurements.mask
     for points in batches(frame.n_points, batch_size):
         on_device = points.to(measurements.device)
+        indices = frame.indices(on_device)
         light = point_probes(probe, frame, on_device)
-        modelled = diffract(light, cut_windows(object_, frame.indices(on_device))).sqrt()
-        amplitude = measurements.amplitude(points)
-        missed = ((amplitude - modelled).square() * measurements.mask).sum((-2, -1))
-        found.missed[points] = missed.cpu()
-        counted = (amplitude.square() * measurements.mask).sum((-2, -1))
-        found.counted[points] = counted.cpu()
-        noise = (amplitude.square().clamp_max(0.25) * measurements.mask).sum((-2, -1))
-        found.noise[points] = noise.cpu()
+        light = light if light.dim() == 4 else light[None]
+        counts = measurements.counts(points)
+        far = to_detector(exit_waves(light, cut_windows(object_, indices)))
+        modelled = intensity(far).sqrt()
+        missing = (counts.sqrt() - modelled) * mask
+        change = to_object(far * (missing / modelled.clamp_min(1e-6)).unsqueeze(-3))
+        power = intensity(light).expand_as(counts)
+        found.add_spread((light.conj() * change).sum(-3), power, indices)
+        found.missed[points] = missing.square().sum((-2, -1)).cpu()
+        found.counted[points] = (counts * mask).sum((-2, -1)).cpu()
+        found.noise[points] = (counts.clamp_max(0.25) * mask).sum((-2, -1)).cpu()
         yield found

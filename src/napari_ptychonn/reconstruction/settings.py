@@ -38,7 +38,7 @@ class ReconstructionSettings:
     fraction : float
         Share of the scan points to use, 0 < fraction ≤ 1, spread evenly in space.
     passes : int
-        Network passes; from the second on each sees what its neighbours found.
+        Network passes; each starts from the object that the last one found.
     probe_rounds : int or "auto"
         Rounds of probe refinement; "auto": as many as lower the misfit.
     sweeps : int or "auto"

@@ -13,7 +13,7 @@ from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.points import spatial_order
 from napari_ptychonn.reconstruction.synchronise import cell_rows, cell_size, synchronise
 
-__all__ = ["Pass", "Stitch", "fill_unlit"]
+__all__ = ["Pass", "Stitch", "lit_pixels"]
 
 _HELD_BYTES = 64 * 2**20
 _UNLIT = 1e-3
@@ -49,24 +49,14 @@ class Stitch:
         self.weight += other.weight
 
     @property
-    def typical_weight(self) -> Tensor:
-        """Weight of a typical lit pixel, scalar.
-
-        It counts pixels by the light they hold, not by area, so that wide dim margins do
-        not lower it.
-        """
-        total = self.weight.sum()
-        return self.weight.square().sum() / total.clamp_min(1e-30)
-
-    @property
     def lit(self) -> Tensor:
-        """Where enough light fell, (H, W) bool: a thousandth of the typical lit pixel's."""
-        return self.weight > _UNLIT * self.typical_weight.clamp_min(1e-30)
+        """Where enough light fell, (H, W) bool."""
+        return lit_pixels(self.weight)
 
     def object(self) -> Tensor:
         """Weighted mean (H, W) complex64; where no light fell, the mean of the rest."""
         mean = self._values.sum() / self.weight.sum().clamp_min(1e-30)
-        return fill_unlit(self._values / self.weight.clamp_min(1e-30), self.lit, mean)
+        return torch.where(self.lit, self._values / self.weight.clamp_min(1e-30), mean)
 
     def disagreement(self) -> Tensor:
         """Weighted standard deviation (H, W) of the patches around their mean."""
@@ -75,10 +65,14 @@ class Stitch:
         return spread.clamp_min(0).sqrt()
 
 
-def fill_unlit(values: Tensor, lit: Tensor, otherwise: Tensor | complex) -> Tensor:
-    """Put `otherwise` where no light fell, so that neighbours there see a plain object."""
-    filler = torch.as_tensor(otherwise, dtype=values.dtype, device=values.device)
-    return torch.where(lit, values, filler)
+def lit_pixels(light: Tensor) -> Tensor:
+    """Where enough light fell, (H, W) bool: a thousandth of the typical lit pixel's.
+
+    What is typical counts pixels by the light they hold, not by area, so that wide dim
+    margins do not lower it.
+    """
+    typical = light.square().sum() / light.sum().clamp_min(1e-30)
+    return light > _UNLIT * typical.clamp_min(1e-30)
 
 
 class Pass:

@@ -1,13 +1,14 @@
 """Physics sweeps after the network: as many as the dose allows.
 
 Sweeps sharpen what the network found, and, at low dose, fit noise. Their number is
-chosen by photons that they do not see: counts are split by binomial thinning, sweeps fit
-the larger part, and go on as long as the other part gets more likely.
+chosen by photons that they do not see: counts are split by binomial thinning, sweeps on
+trial fit the larger part as long as the other part gets more likely, and as many are then
+done with all photons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,23 +16,23 @@ import torch
 from torch import Tensor
 
 from napari_ptychonn.optics.propagation import diffract
-from napari_ptychonn.optics.sweep import SweepBatch, SweepSettings, sweep
+from napari_ptychonn.optics.sweep import Sweep, SweepSettings
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.events import Message, Metrics, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import HeldOut, Measurements
 from napari_ptychonn.reconstruction.points import spread_evenly
-from napari_ptychonn.reconstruction.predict import point_probes
 from napari_ptychonn.reconstruction.settings import Auto
+from napari_ptychonn.reconstruction.sweeping import point_probes, run_sweep, subsets_of
 
 __all__ = ["SweepState", "sweep_object"]
 
-_MOST_SWEEPS = 60
+_MOST_SWEEPS = 40
 _PATIENCE = 5
-_WORTH_A_WAIT = 0.005
+_WORTH_A_WAIT = 0.001
 _HELD_SHARE = 0.1
 _JUDGED_POINTS = 300
-_BATCH = 32
+_JUDGED_BATCH = 32
 _WITHOUT_PHOTONS = 20
 
 
@@ -63,6 +64,7 @@ def sweep_object(
     *,
     update_probe: bool,
     seed: int,
+    batch_size: int,
     should_stop: ShouldStop,
 ) -> Iterator[Message | Metrics | SweepState]:
     """Sweep from `object_` and `probe`; the last :class:`SweepState` is the one to keep.
@@ -72,75 +74,99 @@ def sweep_object(
     Message or Metrics or SweepState
         A state after every sweep; with "auto", last the best one once more.
     """
-    settings = SweepSettings(update_probe=update_probe)
-    state = SweepState(object_.clone(), probe, 0)
-    held = measurements.held_out(_HELD_SHARE, seed) if sweeps == "auto" else None
-    if sweeps == "auto" and held is None:
-        yield Message(
-            f"The patterns are not photon counts, so no photons can be held out: {_WITHOUT_PHOTONS}"
-            " sweeps are done."
-        )
-    if held is None:
-        wanted = _WITHOUT_PHOTONS if sweeps == "auto" else sweeps
-        for _ in range(wanted):
-            state, value = _one_sweep(measurements, frame, state, settings, None, seed, should_stop)
-            yield Metrics(f"sweep {state.sweeps}", {"misfit": value})
-            yield state
-            if should_stop():
-                return
-        return
+    sweeper = _Sweeper(
+        measurements, frame, update_probe=update_probe, seed=seed, batch_size=batch_size,
+        should_stop=should_stop,
+    )  # fmt: skip
+    start = SweepState(object_, probe, 0)
+    wanted = sweeps
+    if wanted == "auto":
+        held = measurements.held_out(_HELD_SHARE, seed)
+        if held is None:
+            wanted = _WITHOUT_PHOTONS
+            yield Message(
+                "The patterns are not photon counts, so no photons can be held out: "
+                f"{wanted} sweeps are done."
+            )
+        else:
+            wanted = 0
+            for event in _tried(sweeper, start, held):
+                if isinstance(event, int):
+                    wanted = event
+                else:
+                    yield event
+    state = start
+    for step in sweeper.run(start, wanted):
+        yield step
+        if isinstance(step, SweepState):
+            state = step
+    if not state.sweeps:
+        yield start
+
+
+def _tried(
+    sweeper: _Sweeper, start: SweepState, held: HeldOut
+) -> Iterator[Message | Metrics | int]:
+    """Sweep on a part of the photons; last comes the number that suits the others best."""
     # The part that is fitted is dimmer, and so is its probe.
-    dim = float(np.sqrt(1 - _HELD_SHARE))
-    judge = _Judge(held, frame)
-    best, lowest = state, judge.deviance(state)
+    dim = float(np.sqrt(1 - held.share))
+    judge = _Judge(held, sweeper.frame)
+    best, lowest = 0, judge.deviance(start)
     mark, since = lowest, 0
     yield Metrics("held-out photons", {"deviance": lowest, "sweeps": 0})
-    # Sweeps change their object in place, and the one before them may stay the best.
-    state = SweepState(state.object.clone(), state.probe * dim, 0)
-    while state.sweeps < _MOST_SWEEPS and since < _PATIENCE:
-        state, value = _one_sweep(measurements, frame, state, settings, held, seed, should_stop)
-        if should_stop():
-            break
-        bright = SweepState(state.object.clone(), state.probe / dim, state.sweeps)
-        score = judge.deviance(bright)
-        yield Metrics(f"sweep {state.sweeps}", {"misfit": value, "deviance": score})
-        yield bright
+    dimmed = SweepState(start.object, start.probe * dim, 0)
+    for event in sweeper.run(dimmed, _MOST_SWEEPS, lambda points: held.split(points)[0]):
+        if isinstance(event, Message):
+            yield event
+        if not isinstance(event, SweepState):
+            continue
+        score = judge.deviance(SweepState(event.object, event.probe / dim, event.sweeps))
+        yield Metrics(f"trial sweep {event.sweeps}", {"deviance": score})
         if score < lowest:
-            best, lowest = bright, score
+            best, lowest = event.sweeps, score
         since += 1
         if score < mark * (1 - _WORTH_A_WAIT):
             mark, since = score, 0
+        if since == _PATIENCE:
+            break
     yield best
 
 
-def _one_sweep(
-    measurements: Measurements,
-    frame: Frame,
-    state: SweepState,
-    settings: SweepSettings,
-    held: HeldOut | None,
-    seed: int,
-    should_stop: ShouldStop,
-) -> tuple[SweepState, float]:
-    rng = np.random.default_rng((seed, state.sweeps))
-    order = torch.from_numpy(rng.permutation(frame.n_points))
+@dataclass(frozen=True, slots=True)
+class _Sweeper:
+    """Sweeps over all points of a scan, one after the other."""
 
-    def batches() -> Iterator[SweepBatch]:
-        for points in order.split(min(_BATCH, max(1, frame.n_points // 8))):
-            if should_stop():
+    measurements: Measurements
+    frame: Frame
+    update_probe: bool
+    seed: int
+    batch_size: int
+    should_stop: ShouldStop
+
+    def run(
+        self,
+        start: SweepState,
+        wanted: int,
+        counts_of: Callable[[Tensor], Tensor] | None = None,
+    ) -> Iterator[Message | Metrics | SweepState]:
+        """Sweep `wanted` times, or until it is to stop; a state after every sweep."""
+        settings = SweepSettings(update_probe=self.update_probe)
+        object_, probe = start.object, start.probe
+        for number in range(1, wanted + 1):
+            sweep = Sweep(object_.clone(), probe, self.measurements.mask, settings)
+            subsets = subsets_of(self.frame, probe, self.seed + number)
+            for event in run_sweep(
+                sweep, self.measurements, self.frame, subsets, batch_size=self.batch_size,
+                should_stop=self.should_stop, counts_of=counts_of,
+            ):  # fmt: skip
+                if isinstance(event, Message):
+                    yield event
+            if self.should_stop():
+                # A part of a sweep would have moved a part of the object.
                 return
-            on_device = points.to(measurements.device)
-            yield SweepBatch(
-                indices=frame.indices(on_device),
-                shifts=frame.shifts[on_device] if frame.subpixel else None,
-                amplitude=(
-                    measurements.amplitude(points) if held is None else held.split(points)[0].sqrt()
-                ),
-            )
-
-    found = state.object
-    probe, value = sweep(found, state.probe, batches(), measurements.mask, settings)
-    return SweepState(found, probe, state.sweeps + 1), value
+            object_, probe = sweep.object, sweep.probe
+            yield Metrics(f"sweep {number}", {"misfit": sweep.misfit})
+            yield SweepState(sweep.mean, probe, number)
 
 
 class _Judge:
@@ -151,7 +177,9 @@ class _Judge:
         points = torch.from_numpy(spread_evenly(corners, _JUDGED_POINTS))
         device = held.measurements.device
         self._mask = held.measurements.mask
-        self._held = [(part.to(device), held.split(part)[1]) for part in points.split(_BATCH)]
+        self._held = [
+            (part.to(device), held.split(part)[1]) for part in points.split(_JUDGED_BATCH)
+        ]
         self._frame = frame
         self._share = held.share
 

@@ -12,6 +12,8 @@ from napari_ptychonn.scan.model import Scan
 
 __all__ = ["check_positions", "check_scan"]
 
+MAX_POSITION = 1e15
+
 
 def check_positions(
     positions: NDArray[np.float64], n_points: int, where: Path | None, names: tuple[str, str]
@@ -32,7 +34,8 @@ def check_positions(
     Raises
     ------
     ScanError
-        The number is not that of the patterns, or a value is not finite.
+        The number is not that of the patterns, or a value is not finite, or larger than
+        any position in any unit.
     """
     if len(positions) != n_points:
         raise ScanError(
@@ -42,12 +45,12 @@ def check_positions(
             remedy="choose another dataset with --dataset positions=/PATH, "
             "or give --positions FILE",
         )
-    finite = np.isfinite(positions).all(1)
+    finite = (np.abs(positions) < MAX_POSITION).all(1)
     if not finite.all():
         raise ScanError(
             "positions",
             where,
-            f"{int((~finite).sum())} positions of {names[0]} are not finite, "
+            f"{int((~finite).sum())} positions of {names[0]} are not finite or far too large, "
             f"the first is number {int(np.flatnonzero(~finite)[0])}",
             remedy="remove these points from the file, or give --positions FILE",
         )

@@ -51,6 +51,8 @@ class Contents:
         Where this format has DC; what the patterns show overrides it.
     orientation : int
         Orientation of this format, 0..7.
+    orientation_is_known : bool
+        Whether the format documents it; else `orientation` is only the likeliest.
     centre : (y, x) or None
         Pixel of the stored patterns that the direct beam hits, as recorded; the patterns
         are cropped around it.
@@ -79,6 +81,7 @@ class Contents:
     pixel_m: tuple[float, float] | None = None
     dc: Literal["centre", "corner"] = "centre"
     orientation: int = 0
+    orientation_is_known: bool = True
     centre: tuple[float, float] | None = None
     positions_file: Path | None = None
     positions_layout: TableLayout | None = None

@@ -79,6 +79,6 @@ def require_counts(
         where,
         f"frame {int(indices[first])} of {dataset} has {count} counts that are {kind} "
         f"(the first is {value:g})",
-        remedy="mask or correct these pixels in the file (negative integers are often "
-        "unsigned counts stored as signed ones)",
+        remedy="leave these pixels out with --mask FILE, or correct them in the file (negative "
+        "integers are often unsigned counts stored as signed ones)",
     )

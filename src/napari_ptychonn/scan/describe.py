@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from napari_ptychonn.scan.model import Scan
 
@@ -25,6 +24,9 @@ def describe(scan: Scan) -> dict[str, Any]:
     dict
         Plain values; lengths in metres (keys end in ``_m``) or pixels (``_px``).
     """
+    # Importing it takes longer than the rest of a dock.
+    from scipy.spatial import cKDTree
+
     span = np.ptp(scan.positions, axis=0)
     steps, _ = cKDTree(scan.positions).query(scan.positions, k=2)
     geometry = scan.geometry

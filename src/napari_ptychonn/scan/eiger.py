@@ -15,6 +15,7 @@ from napari_ptychonn.scan.combined import ConcatenatedPatterns
 from napari_ptychonn.scan.container import Container, H5Container
 from napari_ptychonn.scan.contents import masked_source
 from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.scan.storage import DAMAGE
 
 __all__ = ["LinkedStack", "link_file", "linked_names", "linked_stack"]
 
@@ -47,7 +48,7 @@ def linked_names(container: Container, group: str) -> list[str]:
     try:
         found = container.file.get(group)
         names = list(found) if isinstance(found, h5py.Group) else []
-    except (KeyError, OSError, RuntimeError):
+    except DAMAGE:
         return []
     numbered = [(int(match[1]), name) for name in names if (match := NUMBERED.match(name))]
     return [f"{group}/{name}" for _, name in sorted(numbered)]
@@ -101,7 +102,7 @@ def link_file(container: Container, name: str) -> Path | None:
         return None
     try:
         link = container.file.get(name, getlink=True)
-    except (KeyError, OSError, RuntimeError):
+    except DAMAGE:
         return None
     return container.path.parent / link.filename if isinstance(link, h5py.ExternalLink) else None
 
@@ -111,7 +112,7 @@ def _is_there(container: Container, name: str) -> bool:
         return container.has(name)
     try:
         return container.file.get(name) is not None
-    except (KeyError, OSError, RuntimeError):
+    except DAMAGE:
         return False
 
 

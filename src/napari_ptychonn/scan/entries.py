@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, H5Container
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.scan.storage import DAMAGE
 from napari_ptychonn.scan.units import electronvolts, metres_per
 
 __all__ = [
@@ -50,7 +51,7 @@ def is_group(container: Container, name: str) -> bool:
         return False
     try:
         return isinstance(container.file.get(name), h5py.Group)
-    except (KeyError, OSError, RuntimeError):
+    except DAMAGE:
         return False
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, H5Container
-from napari_ptychonn.scan.storage import require_readable, resolve
+from napari_ptychonn.scan.storage import DAMAGE, require_readable, resolve
 
 __all__ = ["common_mask"]
 
@@ -84,7 +84,7 @@ def _some_frames(container: Container, name: str, shape: tuple[int, ...]) -> NDA
     places = [np.unravel_index(number, shape[:-2]) for number in chosen]
     try:
         return np.stack([np.asarray(dataset[place]) for place in places])
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise _no_mask(container, f"{name} cannot be read: {error}") from None
 
 

@@ -20,14 +20,14 @@ from napari_ptychonn.scan.entries import chosen_positions
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.raster import raster_positions
 from napari_ptychonn.scan.sidefiles import read_positions
-from napari_ptychonn.scan.storage import require_readable, resolve
+from napari_ptychonn.scan.storage import DAMAGE, require_readable, resolve
 
 __all__ = ["DatasetGlimpse", "Glimpse", "glimpse_dataset", "glimpse_scan"]
 
 LOOKED_AT = 16
 """Patterns that a mean is made of, spread over the scan."""
 SMALLEST_PICTURE = 8
-MAX_FRAME = 64_000_000
+MAX_FRAME = 20_000_000
 MAX_LIST = 5_000_000
 MAX_SIDE = 512
 """Values that are read at most; pixels of a picture that are shown."""
@@ -189,7 +189,7 @@ def _read(container: Container, name: str, place: tuple[Any, ...]) -> NDArray[An
     require_readable(dataset, name, container.path)
     try:
         return np.asarray(dataset[tuple(map(int, place))] if place else dataset[()])
-    except (OSError, RuntimeError) as error:
+    except DAMAGE as error:
         problem, remedy = f"{name} cannot be read: {error}", "copy the file again"
         raise ScanError("dataset", container.path, problem, remedy=remedy) from None
 

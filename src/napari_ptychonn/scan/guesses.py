@@ -73,8 +73,8 @@ def guesses(infos: Sequence[DatasetInfo]) -> dict[str, Guess]:
     found["positions"] = _positions(infos, n_points)
     found["probe"] = _probe(infos, shape[-2:])
     found["mask"] = _mask(infos, shape[-2:]) if shape else None
-    found["energy"] = _scalar(infos, _is_energy, "a photon energy or a wavelength")
-    found["distance"] = _scalar(infos, _is_distance, "the distance to the detector")
+    found["energy"] = _scalar(infos, _is_energy)
+    found["distance"] = _scalar(infos, _is_distance)
     found["detector_pixel"] = _detector_pixel(infos)
     return {role: guess for role, guess in found.items() if guess is not None}
 
@@ -114,17 +114,16 @@ def _positions(infos: Sequence[DatasetInfo], n_points: int) -> Guess | None:
         telling = _stage_score(info) + (_leaf(info.path) in NAMES["positions"])
         if max(info.shape) == n_points:
             parts = "y and x" if columns == 2 else "x, y and z"
-            reason = f"{info.shape}: {parts} for each of the {n_points} patterns"
+            reason = f"{parts} for each of {n_points} patterns"
         elif not n_points and telling >= 2:
-            reason = f"{info.shape}: pairs of numbers, called {_leaf(info.path)}"
+            reason = f"{info.shape} of numbers, called {_leaf(info.path)}"
         else:
             continue
         found.append((telling + 2, Guess(info.path, reason + _in_unit(info))))
     for y, x, telling in _axis_pairs(infos, n_points):
-        count = math.prod(y.shape)
-        reason = f"two lists of {count} numbers, vertical and horizontal by their names"
+        reason = "two lists, vertical and horizontal by their names"
         if n_points:
-            reason = f"two lists of {n_points}, one number each for every pattern"
+            reason = f"a list of y and one of x for {n_points} patterns"
         guess = Guess(f"{y.path}, {x.path}", reason + _in_unit(y))
         found.append((telling + _stage_score(y), guess))
     if not found:
@@ -178,7 +177,7 @@ def _mask(infos: Sequence[DatasetInfo], pattern: tuple[int, ...]) -> Guess | Non
         whole = _is_whole(info) or info.dtype == "bool"
         words = _words(info.path)
         if info.shape == pattern and whole and words & MASKS and not words & NO_MASKS:
-            reason = f"{info.shape}, as large as a pattern; 0 is taken as a good pixel"
+            reason = "as large as a pattern; 0 is taken as a good pixel"
             return Guess(info.path, reason)
     return None
 
@@ -192,14 +191,16 @@ def _detector_pixel(infos: Sequence[DatasetInfo]) -> Guess | None:
                 other = low[:place] + horizontal + low[place + len(vertical) :]
                 if other in by_path:
                     paths = f"{info.path}, {by_path[other].path}"
-                    return Guess(paths, "two numbers, the sides of a detector pixel by their names")
-    return _scalar(infos, _is_detector_pixel, "the side of a detector pixel", most=2)
+                    return Guess(
+                        paths,
+                        f"called {_leaf(info.path)}, {_leaf(by_path[other].path)}{_in_unit(info)}",
+                    )
+    return _scalar(infos, _is_detector_pixel, most=2)
 
 
 def _scalar(
     infos: Sequence[DatasetInfo],
     is_it: Callable[[DatasetInfo], bool],
-    what: str,
     *,
     most: int = 1,
 ) -> Guess | None:
@@ -208,7 +209,9 @@ def _scalar(
         return None
     # A unit makes it sure; of two that have one, the shorter path is seldom a copy of a set value.
     chosen = min(fitting, key=lambda info: (info.units is None, info.path.count("/")))
-    return Guess(chosen.path, f"{what} by its name{_in_unit(chosen)}")
+    leaf = _leaf(chosen.path)
+    named = "/".join(chosen.path.split("/")[-2:]) if _is_value(leaf) else leaf
+    return Guess(chosen.path, f"called {named}{_in_unit(chosen)}")
 
 
 def _is_energy(info: DatasetInfo) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.model import PatternSource, Scan
@@ -249,6 +248,9 @@ def _hot(total: NDArray[np.float32], present: NDArray[np.float32]) -> NDArray[np
     # Of few pixels the neighbours have to be sorted: of those far above the least of them.
     hot = (total > SURE_COUNTS) & (present > 0.5)
     if hot.any():
+        # Importing it takes longer than the rest of a dock.
+        from scipy import ndimage
+
         least = ndimage.minimum_filter(total, 5, mode="nearest")
         least *= HOT_FACTOR
         least += SURE_COUNTS

@@ -7,6 +7,8 @@ the masks that pyFAI draws.
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from PIL import Image
 
 from napari_ptychonn.errors import OutputError, ScanError
 from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.npy_members import read_npy
 from napari_ptychonn.scan.sidefiles import WITH_DATASET
 from napari_ptychonn.scan.tree import guess_roles
 
@@ -27,6 +30,11 @@ MASK_ENDINGS = (".npy", ".h5", ".hdf5", ".tif", ".tiff", ".png")
 """What :func:`write_mask` writes."""
 DATASET = "mask"
 TIFF = (".tif", ".tiff")
+DAMAGE = (
+    OSError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, RuntimeError,
+    SyntaxError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What the readers of TIFF and PNG raise over damaged files."""
 PLAIN_MODES = ("1", "L", "I", "I;16", "F")
 """Pillow's names for pictures of one number a pixel."""
 
@@ -129,16 +137,16 @@ def read_image(path: str | Path, role: str) -> tuple[NDArray[Any], str]:
     if not file.is_file():
         raise ScanError(role, file, "there is no such file", remedy="check the path")
     ending = file.suffix.lower()
+    if ending == ".npy":
+        return read_npy(file, role), str(file)
     try:
-        if ending == ".npy":
-            return np.asarray(np.load(file, allow_pickle=False)), str(file)
         if ending in TIFF:
             return np.asarray(tifffile.imread(file)), str(file)
         if ending == ".png":
             with Image.open(file) as picture:
                 plain = picture if picture.mode in PLAIN_MODES else picture.convert("L")
                 return np.asarray(plain), str(file)
-    except (OSError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+    except DAMAGE as error:
         problem, remedy = f"cannot be read: {error}", "write the file again"
         raise ScanError(role, file, problem, remedy=remedy) from None
     with open_container(file) as container:

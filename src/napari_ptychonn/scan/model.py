@@ -85,12 +85,19 @@ class Provenance:
     assumptions : tuple of str
         Sentences that say what the file did not, for instance
         ``"no pixel size recorded: lengths are in pixels"``.
+    orientation : int
+        Orientation 0..7 (see :mod:`napari_ptychonn.scan.orientation`) that the stored
+        patterns were brought to.
+    orientation_is_known : bool
+        Whether the format documents it, or the person said it; else it was assumed.
     """
 
     path: Path | None
     format: str
     datasets: Mapping[str, str] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+    orientation: int = 0
+    orientation_is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from napari_ptychonn.scan.model import Geometry, PatternSource
 
@@ -52,9 +51,12 @@ def near_field_reason(
     str or None
         One sentence with the numbers.
     """
+    # Importing it takes longer than the rest of a dock.
+    from scipy.spatial import cKDTree
+
     span = geometry.wavelength_m * geometry.distance_m
     window = min(span / geometry.detector_pixel_m[0], span / geometry.detector_pixel_m[1])
-    if len(positions_m) < 10:
+    if len(positions_m) < 10 or not mean.any():
         return None
     distances, neighbours = cKDTree(positions_m).query(positions_m, k=2)
     # Reading patterns is worth it only where the steps are long for the window.
@@ -112,4 +114,5 @@ def _binned(frames: NDArray[Any], factor: int) -> NDArray[Any]:
         return frames
     height, width = (side // factor for side in frames.shape[-2:])
     cut = frames[..., : height * factor, : width * factor]
-    return cut.reshape(*cut.shape[:-2], height, factor, width, factor).sum((-3, -1))
+    blocks = cut.reshape(*cut.shape[:-2], height, factor, width, factor)
+    return np.asarray(blocks.sum((-3, -1)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "N_ORIENTATIONS",
+    "combine_orientations",
     "detect_dc",
     "inverse_orientation",
     "orient",
@@ -62,6 +63,15 @@ def inverse_orientation(code: int) -> int:
     quarter turns, are not their own inverse.
     """
     return {5: 6, 6: 5}.get(code, code)
+
+
+def combine_orientations(first: int, second: int) -> int:
+    """Code that does `first`, and then `second`."""
+    flips = first & 3
+    if second & 4:
+        # Flips of y and x change places under the transpose.
+        flips = (flips >> 1) | ((flips & 1) << 1)
+    return ((first ^ second) & 4) | (flips ^ (second & 3))
 
 
 def orientation_text(code: int) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, DatasetInfo, H5Container, open_container
+from napari_ptychonn.scan.storage import DAMAGE
 
 __all__ = ["POSITION_PAIRS", "DatasetInfo", "Entry", "guess_roles", "list_datasets", "list_entries"]
 
@@ -163,7 +164,7 @@ def _attributes(container: Container, name: str) -> tuple[tuple[str, str], ...]:
         try:
             stored = container.file[place].attrs
             keys = list(stored)[:MAX_ATTRIBUTES]
-        except (KeyError, OSError, RuntimeError):
+        except DAMAGE:
             found.append((before, "attributes cannot be read"))
             continue
         found += [(f"{before}{key}", _attribute(stored, key)) for key in keys]
@@ -173,14 +174,19 @@ def _attributes(container: Container, name: str) -> tuple[tuple[str, str], ...]:
 def _attribute(stored: h5py.AttributeManager, key: str) -> str:
     try:
         return _text(stored[key])
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         return f"cannot be read: {error}"
 
 
 def _value(container: Container, info: DatasetInfo) -> str:
-    if math.prod(info.shape) != 1 or info.dtype.startswith(("[", "{", "|V", "void")):
+    if math.prod(info.shape) != 1:
         return ""
-    if np.dtype(info.dtype).itemsize > MAX_SINGLE_BYTES:
+    try:
+        kind = np.dtype(info.dtype)
+    except TypeError:
+        # A compound type, spelled out, or none that can be read.
+        return ""
+    if kind.kind == "V" or kind.itemsize > MAX_SINGLE_BYTES:
         return ""
     try:
         return _text(container.array(info.path))

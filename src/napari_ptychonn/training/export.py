@@ -6,6 +6,8 @@ import datetime
 from dataclasses import asdict
 
 from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.network.folders import resolve
+from napari_ptychonn.network.weights import read_card
 from napari_ptychonn.training.pretrain import PretrainSettings, Trained
 from napari_ptychonn.training.recipes import HELD_OUT_SAMPLES, PatternRecipe
 
@@ -24,7 +26,10 @@ def trained_card(trained: Trained, settings: PretrainSettings, name: str) -> Net
     name : str
         Name in lists.
     """
-    told = {key: value for key, value in asdict(settings).items() if key != "folder"}
+    told = {key: value for key, value in asdict(settings).items() if key not in ("folder", "start")}
+    if settings.start is not None:
+        parent = read_card(resolve(settings.start))
+        told["started_from"] = {"name": parent.name, "training": dict(parent.training)}
     training = {
         **told,
         "steps_done": trained.step,

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_ptychonn.errors import OutputError
+from napari_ptychonn.errors import NetworkError, OutputError
 from napari_ptychonn.network.card import Family
-from napari_ptychonn.network.weights import channels_last
+from napari_ptychonn.network.weights import channels_last, load_network
 from napari_ptychonn.reconstruction.events import (
     Event,
     Finished,
@@ -69,6 +69,9 @@ class PretrainSettings:
         Run convolutions in bfloat16.
     seed : int
         Seed of weights and examples.
+    start : Path or None
+        Network file whose weights to start from; None: fresh ones. A checkpoint in the
+        folder wins over it.
     """
 
     folder: Path
@@ -83,6 +86,7 @@ class PretrainSettings:
     validate_every: int = 250
     bf16: bool = True
     seed: int = 0
+    start: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ def pretrain(
 
     Raises
     ------
+    NetworkError
+        The network to start from cannot be read, or is of another family or shape.
     OutputError, PtychonnError
         The checkpoint cannot be written or read.
     """
@@ -123,7 +129,10 @@ def pretrain(
     recipe = recipe_of(settings.family, settings.examples, settings.channels)
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    run = _Run(recipe.module(), settings, device)
+    module = recipe.module()
+    if settings.start is not None:
+        _start_from(module, settings.start, settings.family)
+    run = _Run(module, settings, device)
     checkpoint = settings.folder / "checkpoint.pt"
     if checkpoint.exists():
         restore_random_state(rng, run.restore(load_checkpoint(checkpoint)))
@@ -150,6 +159,19 @@ def pretrain(
         saved = now
     save_checkpoint(checkpoint, {**run.state(), "random": random_state(rng)})
     yield Finished(Trained(run.average, run.step, run.metrics), stopped=stopped)
+
+
+def _start_from(module: nn.Module, path: Path, family: Family) -> None:
+    """Give `module` the weights of a network file."""
+    network = load_network(path)
+    given, own = network.module.state_dict(), module.state_dict()
+    shapes = [{name: value.shape for name, value in state.items()} for state in (given, own)]
+    if network.card.family != family or shapes[0] != shapes[1]:
+        raise NetworkError(
+            "network", path, f"is no {family} of the widths that are to be trained",
+            remedy="choose another file to start from",
+        )  # fmt: skip
+    module.load_state_dict(given)
 
 
 def schedule(step: int, steps: int, warmup: int = 200) -> float:

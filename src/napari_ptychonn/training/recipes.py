@@ -19,9 +19,9 @@ from napari_ptychonn.optics.windows import cut_windows, window_indices
 from napari_ptychonn.simulation.samples import SAMPLE_KINDS, make_sample
 from napari_ptychonn.simulation.settings import SAMPLE_SCANS
 from napari_ptychonn.simulation.simulate import simulate_lazily
-from napari_ptychonn.training.examples import ExampleSettings, FieldBatch, half_known, make_fields
-from napari_ptychonn.training.losses import patch_error
-from napari_ptychonn.training.passes import run_passes
+from napari_ptychonn.training.examples import ExampleSettings, FieldBatch, make_fields
+from napari_ptychonn.training.losses import patch_error, tile_error
+from napari_ptychonn.training.passes import PassState, run_pass
 
 __all__ = ["HELD_OUT_SAMPLES", "PatternRecipe", "ProbeRecipe", "Recipe", "recipe_of"]
 
@@ -29,6 +29,7 @@ HELD_OUT_SAMPLES = ("siemens-star",)
 """Sample kinds that no training draws from; validation does."""
 
 VALIDATION_SEED = 20_201_027
+_FLOOR = 1e-5
 
 Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
 
@@ -61,9 +62,6 @@ def recipe_of(family: Family, examples: ExampleSettings, channels: tuple[int, in
 class ProbeRecipe:
     """`ptychonn-probe`: any sample under any probe, in passes.
 
-    Half of the batches start flat and go through two or three passes; the others start
-    from a spoiled truth, as a stitch is after some passes, and go through one or two.
-
     Parameters
     ----------
     examples : ExampleSettings
@@ -71,9 +69,14 @@ class ProbeRecipe:
     channels : tuple of int
         Widths of the network.
     large_share : float
-        Share of batches with patterns twice as large (and a fourth as many).
-    third_pass, later_passes : float
-        Shares of batches with one pass more, and of those from a spoiled truth.
+        Share of batches with patterns twice as large (and a fourth as many fields).
+    dense_share : float
+        Of the others, share of batches with 2.25 times as many points in half as many fields.
+    most_passes : int
+        A batch goes through one to this many passes.
+    turned : float
+        Share of batches whose objects the network sees under a random global phase: a
+        large object has every phase somewhere.
     """
 
     def __init__(
@@ -81,15 +84,17 @@ class ProbeRecipe:
         examples: ExampleSettings,
         channels: tuple[int, int, int],
         *,
-        large_share: float = 0.2,
-        third_pass: float = 0.25,
-        later_passes: float = 0.5,
+        large_share: float = 0.1,
+        dense_share: float = 0.6,
+        most_passes: int = 3,
+        turned: float = 0.5,
     ) -> None:
         self._examples = examples
         self._channels = channels
         self._large_share = large_share
-        self._third_pass = third_pass
-        self._later_passes = later_passes
+        self._dense_share = dense_share
+        self._most_passes = most_passes
+        self._turned = turned
         self._validation = _validation_fields(examples)
 
     def module(self) -> ProbeAwareNet:
@@ -104,20 +109,34 @@ class ProbeRecipe:
         *,
         autocast: bool,
     ) -> Tensor:
-        """Mean root error over all passes."""
+        """Mean log error over all passes: every dose and every pass counts alike."""
         examples = self._examples
         if rng.random() < self._large_share:
             fields = max(1, examples.fields // 4)
             examples = replace(examples, size=2 * examples.size, fields=fields)
-        batch = make_fields(examples, rng, sample=training_sample)
-        later = rng.random() < self._later_passes
-        start = half_known(batch, rng).to(device) if later else None
-        passes = (3 if rng.random() < self._third_pass else 2) - later
-        batch = batch.to(device)
-        predictions = run_passes(network, batch, passes, autocast=autocast, start=start)
-        return torch.stack(
-            [_root_error(patches, batch.truth, batch.weight).mean() for patches in predictions]
-        ).mean()
+        elif rng.random() < self._dense_share:
+            fields = max(1, examples.fields // 2)
+            examples = replace(examples, side=examples.side * 3 // 2, fields=fields)
+        batch = make_fields(examples, rng, sample=training_sample).to(device)
+        turn = None
+        if rng.random() < self._turned:
+            angle = torch.from_numpy(rng.uniform(0, 2 * np.pi, (examples.fields, 1, 1)))
+            turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64).to(device)
+        state = PassState(batch)
+        weight = loss_weight(batch)
+        losses = []
+        for _ in range(rng.integers(1, self._most_passes + 1)):
+            found = run_pass(
+                network,
+                state,
+                subsets=int(rng.choice((9, 18, 40))),
+                sweeps=int(rng.choice((1, 1, 2, 3))),
+                regularisation=float(rng.choice((0.05, 0.1, 0.2))),
+                autocast=autocast,
+                turn=turn,
+            )
+            losses.append(_log_error(found, batch, weight))
+        return torch.stack(losses).mean()
 
     @torch.no_grad()
     def validate(
@@ -127,10 +146,16 @@ class ProbeRecipe:
         found = {}
         for name, fields in self._validation.items():
             batch = fields.to(device)
-            predictions = run_passes(network, batch, 3, autocast=autocast)
-            for number, patches in enumerate(predictions, start=1):
-                error = patch_error(patches, batch.truth, batch.weight).clamp_min(0)
-                found[f"{name} pass {number}"] = float(error.sqrt().mean())
+            state, weight = PassState(batch), loss_weight(batch)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(VALIDATION_SEED)
+                for number in range(1, 4):
+                    objects = run_pass(
+                        network, state, subsets=18, sweeps=1, regularisation=0.1, autocast=autocast
+                    )
+                    error = patch_error(objects, batch.truth, weight).clamp_min(0)
+                    power = patch_error(torch.zeros_like(objects), batch.truth, weight)
+                    found[f"{name} pass {number}"] = float((error / power).sqrt().mean())
         return found
 
 
@@ -219,6 +244,18 @@ def held_out_sample(shape: tuple[int, int], rng: np.random.Generator) -> NDArray
     return make_sample(str(rng.choice(HELD_OUT_SAMPLES)), shape, rng)
 
 
+def loss_weight(batch: FieldBatch) -> Tensor:
+    """Weight (F, C, C) of every pixel: 1 where there is light, 0 in the dark."""
+    light = batch.light
+    return light / (light + 0.1 * light.amax((-2, -1), keepdim=True))
+
+
+def _log_error(found: Tensor, batch: FieldBatch, weight: Tensor) -> Tensor:
+    whole = patch_error(found, batch.truth, weight).clamp_min(0)
+    tiles = tile_error(found, batch.truth, weight, found.shape[-1] // 4).clamp_min(0)
+    return 0.5 * ((whole + _FLOOR).log() + (tiles + _FLOOR).log()).mean()
+
+
 def _validation_fields(usual: ExampleSettings) -> dict[str, FieldBatch]:
     rng = np.random.default_rng(VALIDATION_SEED)
     right = replace(usual, wrong_probe=0, gaps=0, background=0, second_mode=0)
@@ -227,7 +264,7 @@ def _validation_fields(usual: ExampleSettings) -> dict[str, FieldBatch]:
             replace(right, photons=(dose, dose * 1.001)), rng, sample=sampler
         )
         for name, sampler in (("seen kinds", training_sample), ("held-out kind", held_out_sample))
-        for dose in (1e3, 1e5)
+        for dose in (1e2, 1e3, 1e5)
     }
 
 

@@ -62,15 +62,19 @@ class DetectorFold(Fold):
             binning=self.binning.value(),
         )
 
+    def set_state(self, state: DetectorState) -> None:
+        """Fill in all fields, and say nothing."""
+        before = self.blockSignals(True)
+        self.mask_file.set_path(state.mask_file)
+        self.background.set_path(state.background)
+        self.saturation.setText(state.saturation)
+        self.crop.setText(state.crop)
+        self.binning.setValue(state.binning)
+        self.blockSignals(before)
+
     def clear(self) -> None:
         """Leave everything to the file, and say nothing."""
-        before = self.blockSignals(True)
-        for line in (self.mask_file, self.background):
-            line.set_path("")
-        for typed in (self.saturation, self.crop):
-            typed.clear()
-        self.binning.setValue(1)
-        self.blockSignals(before)
+        self.set_state(DetectorState())
 
     def _explain(self) -> None:
         self.mask_file.line.setToolTip(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.scan.options import ScanOptions
 
-__all__ = ["DetectorState", "with_detector"]
+__all__ = ["DetectorState", "detector_of", "with_detector"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,18 @@ def with_detector(options: ScanOptions, state: DetectorState) -> ScanOptions:
     )
 
 
+def detector_of(options: ScanOptions) -> DetectorState:
+    """What the fields show of options."""
+    background, crop = options.background, options.crop
+    return DetectorState(
+        mask_file=str(options.mask_file or ""),
+        background="" if background is None else _shown(background),
+        saturation="" if options.saturation is None else _shown(options.saturation),
+        crop="" if crop is None else ", ".join(map(str, crop)),
+        binning=options.binning,
+    )
+
+
 def _background(text: str) -> float | str | None:
     try:
         return float(text.replace(",", ".")) if text else None
@@ -78,3 +90,7 @@ def _crop(text: str) -> tuple[int, int] | None:
         remedy = "type the side in pixels, or height, width"
         raise SettingsError("crop", None, f"{text!r} is no size", remedy=remedy) from None
     return height, width
+
+
+def _shown(value: object) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

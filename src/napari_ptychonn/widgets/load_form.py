@@ -1,8 +1,8 @@
-"""The fields of the Load scan dock: datasets, geometry, orientation."""
+"""The fields of the Load scan dock: datasets, positions, geometry, orientation, detector."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
@@ -14,23 +14,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_ptychonn.scan.container import DatasetInfo
+from napari_ptychonn.scan.guesses import Guess
 from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.scan.options import ROLES
+from napari_ptychonn.scan.tree import Entry
+from napari_ptychonn.widgets.dataset_fold import DatasetFold
 from napari_ptychonn.widgets.detector_fold import DetectorFold
-from napari_ptychonn.widgets.file_line import FileLine
 from napari_ptychonn.widgets.fold import Fold
 from napari_ptychonn.widgets.load_state import LoadState
 from napari_ptychonn.widgets.network_box import keep_narrow
+from napari_ptychonn.widgets.positions_fold import PositionsFold
 
-__all__ = ["FileLine", "LoadForm"]
+__all__ = ["LoadForm"]
 
 SETTLED_MS = 400
 """Typing a number is one change, not one a key."""
-AS_FOUND = "as found"
-POSITION_FILES = "Positions (*.h5 *.hdf5 *.cxi *.npz *.npy *.csv *.txt);;All files (*)"
-PROBE_FILES = "Probes (*.h5 *.hdf5 *.cxi *.npz *.npy);;All files (*)"
-UNITS = (("as recorded", None), ("m", "m"), ("µm", "um"), ("nm", "nm"), ("object pixels", "px"))
 DC = (("as found", "auto"), ("centre", "centre"), ("corner", "corner"))
 
 
@@ -47,16 +44,15 @@ class LoadForm(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.datasets = {role: QComboBox() for role in ROLES}
-        self.positions_file = FileLine("file with positions", POSITION_FILES)
-        self.probe_file = FileLine("file with a probe", PROBE_FILES)
+        self.files, self.places, self.detector = DatasetFold(), PositionsFold(), DetectorFold()
+        self.datasets, self.probe_file = self.files.boxes, self.files.probe_file
+        self.positions_file, self.positions_unit = self.places.file, self.places.unit
         self.energy, self.energy_unit = QLineEdit(), QComboBox()
         self.distance, self.detector_pixel = QLineEdit(), QLineEdit()
         self.object_pixel = QLineEdit()
-        self.positions_unit, self.dc = _choices(UNITS), _choices(DC)
+        self.dc = QComboBox()
         self.own_orientation = QCheckBox("Set by hand")
         self.turns = {4: QCheckBox("transpose"), 2: QCheckBox("flip y"), 1: QCheckBox("flip x")}
-        self.detector = DetectorFold()
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
@@ -67,12 +63,13 @@ class LoadForm(QWidget):
 
     def state(self) -> LoadState:
         """What the form is set to."""
-        chosen = {role: box.currentData() for role, box in self.datasets.items()}
         code = sum(bit for bit, turn in self.turns.items() if turn.isChecked())
         return LoadState(
-            datasets={role: path for role, path in chosen.items() if path},
+            datasets=self.files.chosen(),
             positions_file=self.positions_file.path(),
             probe_file=self.probe_file.path(),
+            positions_columns=self.places.column_names(),
+            raster=self.places.raster_numbers(),
             positions_unit=self.positions_unit.currentData(),
             energy=self.energy.text(),
             energy_unit="keV" if self.energy_unit.currentIndex() == 0 else "eV",
@@ -84,36 +81,61 @@ class LoadForm(QWidget):
             detector=self.detector.state(),
         )
 
+    def set_state(self, state: LoadState) -> None:
+        """Fill in all fields, and say nothing."""
+        before = self.blockSignals(True)
+        self.files.show_guesses({})
+        self.files.choose(state.datasets)
+        self.probe_file.set_path(state.probe_file)
+        self.places.set_state(
+            state.positions_file, state.positions_columns, state.raster, state.positions_unit
+        )
+        self.energy_unit.setCurrentIndex(0 if state.energy_unit == "keV" else 1)
+        texts = (state.energy, state.distance_mm, state.detector_pixel_um, state.object_pixel_nm)
+        for line, text in zip(self._lines(), texts, strict=True):
+            line.setText(text)
+        self.own_orientation.setChecked(state.orientation != "auto")
+        code = 0 if state.orientation == "auto" else state.orientation
+        for bit, turn in self.turns.items():
+            turn.setChecked(bool(code & bit))
+        self.dc.setCurrentIndex(max(0, self.dc.findData(state.dc)))
+        self.detector.set_state(state.detector)
+        self._settled.stop()
+        self.blockSignals(before)
+
     def clear(self) -> None:
         """Leave everything to the file, and say nothing: another file was chosen."""
+        self.set_state(LoadState(energy_unit=self.state().energy_unit))
         before = self.blockSignals(True)
-        self.offer([])
-        for file in (self.positions_file, self.probe_file):
-            file.set_path("")
-        for line in self._lines():
-            line.clear()
-        for box in (self.positions_unit, self.dc):
-            box.setCurrentIndex(0)
-        self.own_orientation.setChecked(False)
-        for turn in self.turns.values():
-            turn.setChecked(False)
-        self.detector.clear()
+        self.files.clear()
+        self.places.clear()
         self.show_found(None)
         self._settled.stop()
         self.blockSignals(before)
 
-    def offer(self, datasets: Sequence[DatasetInfo]) -> None:
-        """Offer datasets for the roles that their shape suits; what is chosen stays."""
-        for role, box in self.datasets.items():
-            chosen = box.currentData()
-            before = box.blockSignals(True)
-            box.clear()
-            box.addItem(AS_FOUND, None)
-            for info in datasets:
-                if _suits(role, info):
-                    box.addItem(f"{info.path}  {info.shape} {info.dtype}", info.path)
-            box.setCurrentIndex(max(0, box.findData(chosen)) if chosen else 0)
-            box.blockSignals(before)
+    def offer(self, entries: Sequence[Entry], columns: Sequence[str]) -> None:
+        """Offer the file's datasets, and the columns of the positions file."""
+        self.files.offer(entries)
+        self.places.offer_columns(columns)
+
+    def take_guesses(self, guessed: Mapping[str, Guess]) -> None:
+        """Choose what was guessed and say why, without saying that anything changed."""
+        if not guessed:
+            return
+        is_typing = self._settled.isActive()
+        before = self.blockSignals(True)
+        self.files.choose({role: guess.dataset for role, guess in guessed.items()})
+        self.files.show_guesses(guessed)
+        if not is_typing:
+            self._settled.stop()
+        self.blockSignals(before)
+
+    def unfold(self, subject: str) -> None:
+        """Unfold the fields that help where `subject` is wrong."""
+        titles = {"positions": "Positions", "raster": "Positions", "geometry": "Geometry"}
+        self.folds["Datasets"].set_open(True)
+        if subject in titles:
+            self.folds[titles[subject]].set_open(True)
 
     def show_found(self, scan: Scan | None) -> None:
         """Show beside the empty fields what the file says."""
@@ -127,16 +149,15 @@ class LoadForm(QWidget):
         self.distance.setPlaceholderText(_numbers(distance, 1e3))
         self.detector_pixel.setPlaceholderText(_numbers(pitch, 1e6))
         self.object_pixel.setPlaceholderText(_numbers(pixel or (), 1e9))
-        for role, box in self.datasets.items():
-            used = None if scan is None else scan.provenance.datasets.get(role)
-            box.setItemText(0, f"{AS_FOUND}: {used}" if used else AS_FOUND)
+        self.files.show_found({} if scan is None else scan.provenance.datasets)
 
     def _lines(self) -> tuple[QLineEdit, ...]:
         return self.energy, self.distance, self.detector_pixel, self.object_pixel
 
     def _lay_out(self) -> dict[str, Fold]:
-        for box in (*self.datasets.values(), self.positions_unit, self.dc):
-            keep_narrow(box)
+        for label, value in DC:
+            self.dc.addItem(label, value)
+        keep_narrow(self.dc)
         self.energy_unit.addItems(["keV", "eV"])
         energy = QWidget()
         row = QHBoxLayout(energy)
@@ -148,34 +169,27 @@ class LoadForm(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         for turn in self.turns.values():
             row.addWidget(turn)
-        files: dict[str, QWidget] = {
-            **{role.capitalize(): box for role, box in self.datasets.items()},
-            "Positions file": self.positions_file,
-            "Probe file": self.probe_file,
-        }
-        folds: dict[str, dict[str, QWidget]] = {
-            "Datasets": files,
+        fields: dict[str, dict[str, QWidget]] = {
             "Geometry": {
                 "Energy": energy,
                 "Distance, mm": self.distance,
                 "Detector pixel, µm": self.detector_pixel,
                 "or object pixel, nm": self.object_pixel,
-                "Positions in": self.positions_unit,
             },
             "Orientation": {"Detector": self.own_orientation, "": turns, "DC at": self.dc},
         }
+        folds: dict[str, Fold] = {"Datasets": self.files, "Positions": self.places}
+        for title, rows in fields.items():
+            folds[title] = Fold(title)
+            for label, field in rows.items():
+                folds[title].rows.addRow(label, field)
+        folds["Detector"] = self.detector
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        made = {}
-        for title, fields in folds.items():
-            made[title] = Fold(title)
-            for label, field in fields.items():
-                made[title].rows.addRow(label, field)
-            column.addWidget(made[title])
-        made["Detector"] = self.detector
-        column.addWidget(self.detector)
-        return made
+        for fold in folds.values():
+            column.addWidget(fold)
+        return folds
 
     def _explain(self) -> None:
         for line in self._lines():
@@ -183,7 +197,6 @@ class LoadForm(QWidget):
         self.object_pixel.setToolTip(
             "Instead of energy, distance and detector pixel. Empty: what follows from them"
         )
-        self.positions_unit.setToolTip("Unit of the positions")
         self.own_orientation.setToolTip("Otherwise the convention of the file's format")
         for bit, turn in self.turns.items():
             turn.setEnabled(False)
@@ -192,14 +205,12 @@ class LoadForm(QWidget):
 
     def _listen(self) -> None:
         self._settled.timeout.connect(self.changed)
-        boxes = (*self.datasets.values(), self.positions_unit, self.dc, self.energy_unit)
-        for box in boxes:
+        for box in (self.dc, self.energy_unit):
             box.currentIndexChanged.connect(self._touched)
         for line in self._lines():
             line.textEdited.connect(self._touched)
-        for file in (self.positions_file, self.probe_file):
-            file.changed.connect(self._touched)
-        self.detector.changed.connect(self._touched)
+        for fold in (self.files, self.places, self.detector):
+            fold.changed.connect(self._touched)
         for turn in (self.own_orientation, *self.turns.values()):
             turn.toggled.connect(self._touched)
 
@@ -207,24 +218,6 @@ class LoadForm(QWidget):
         for turn in self.turns.values():
             turn.setEnabled(self.own_orientation.isChecked())
         self._settled.start()
-
-
-def _choices(offered: Sequence[tuple[str, str | None]]) -> QComboBox:
-    box = QComboBox()
-    for label, value in offered:
-        box.addItem(label, value)
-    return box
-
-
-def _suits(role: str, info: DatasetInfo) -> bool:
-    axes = len(info.shape)
-    if role == "patterns":
-        return axes in (3, 4) and not info.dtype.startswith("complex")
-    if role == "probe":
-        return axes >= 2 and min(info.shape[-2:]) >= 8
-    if role == "mask":
-        return axes == 2 and min(info.shape) >= 8
-    return axes == 2 and min(info.shape) in (2, 3)
 
 
 def _numbers(values: Sequence[float], factor: float) -> str:

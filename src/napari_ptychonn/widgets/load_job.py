@@ -1,28 +1,33 @@
-"""Looks into a scan file: what is in it, what it looks like, and its layers."""
+"""Looks into a scan file: what is in it, what it looks like, its layers, its recipes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ptychonn.errors import ScanError
+from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop
+from napari_ptychonn.scan import recipes
 from napari_ptychonn.scan.describe import describe_text
+from napari_ptychonn.scan.glimpse import DatasetGlimpse, Glimpse, glimpse_dataset, glimpse_scan
+from napari_ptychonn.scan.guesses import Guess, guesses
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.scan.options import ScanOptions
-from napari_ptychonn.scan.tree import DatasetInfo, list_datasets
+from napari_ptychonn.scan.recipe import Recipe
+from napari_ptychonn.scan.sidefiles import column_names
+from napari_ptychonn.scan.tree import Entry, list_entries
 from napari_ptychonn.widgets.layers import scan_layers
 
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
 
-__all__ = ["Look", "Opened", "look_into"]
+__all__ = ["Look", "Opened", "look_at", "look_into"]
 
 LOOKED_AT = 64
 """Patterns that the mean is made of, spread over the scan."""
@@ -62,22 +67,44 @@ class Look:
     ----------
     path : Path
         The file.
-    datasets : tuple of DatasetInfo
+    entries : tuple of Entry
         Everything in it.
+    columns : tuple of str
+        Of the positions file.
+    recipes : tuple of Recipe
+        Those that fit the file, the best first.
+    broken : tuple of SettingsError
+        One for each recipe that cannot be used.
+    guessed : Mapping[str, Guess]
+        Role to what was guessed for it, where nothing was chosen and the file is of no
+        known format: the scan, the glimpse and the problem are those of the guesses.
     opened : Opened or None
         The scan.
-    problem : str
-        Why there is none.
+    glimpse : Glimpse
+        Patterns and positions, where there is no scan.
+    chosen : str
+        What is taken as what, in words, where there is no scan.
+    problem, subject : str
+        Why there is none, and what is wrong.
     """
 
     path: Path
-    datasets: tuple[DatasetInfo, ...]
-    opened: Opened | None
+    entries: tuple[Entry, ...]
+    columns: tuple[str, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
+    broken: tuple[SettingsError, ...] = ()
+    guessed: Mapping[str, Guess] = field(default_factory=dict)
+    opened: Opened | None = None
+    glimpse: Glimpse = field(default_factory=Glimpse)
+    chosen: str = ""
     problem: str = ""
+    subject: str = ""
 
 
 def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iterator[Event[Look]]:
     """Open a scan file and read a few of its patterns.
+
+    Where it cannot be opened and no dataset is chosen, the likely ones are tried.
 
     Yields
     ------
@@ -90,21 +117,77 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
     ScanError
         Nothing can be read from the file.
     """
-    datasets = list_datasets(path)
+    entries = list_entries(path)
+    infos = [entry.info for entry in entries]
+    stored = recipes.stored()
+    fitting = recipes.fitting(stored.recipes, infos)
+    look = Look(path, entries, _columns(options), fitting, stored.broken)
+    guessed = {} if options.datasets else guesses(infos)
+    if options.brings_positions:
+        guessed.pop("positions", None)
     try:
-        scan = open_scan(path, options)
-        total, averaged = np.zeros(scan.pattern_shape), 0
-        chosen = np.unique(np.linspace(0, scan.n_points - 1, LOOKED_AT).round().astype(np.intp))
-        for start in range(0, len(chosen), BATCH):
-            patterns = scan.patterns.read(chosen[start : start + BATCH])
-            total += patterns.sum(0, dtype=np.float64)
-            averaged += len(patterns)
-            yield Progress("reading", averaged, len(chosen))
-            if should_stop():
-                break
-        layers = scan_layers(scan)
-    except ScanError as error:
-        yield Finished(Look(path, datasets, None, str(error)), stopped=should_stop())
+        opened = yield from _open(path, options, should_stop)
+        yield Finished(replace(look, opened=opened), stopped=should_stop())
         return
-    opened = Opened(scan, describe_text(scan), total / averaged, averaged, layers)
-    yield Finished(Look(path, datasets, opened), stopped=should_stop())
+    except ScanError as error:
+        look = replace(look, problem=str(error), subject=error.subject)
+    if guessed and not should_stop():
+        chosen = {role: guess.dataset for role, guess in guessed.items()}
+        options = replace(options, datasets=chosen)
+        look = replace(look, guessed=guessed)
+        try:
+            opened = yield from _open(path, options, should_stop)
+            look = replace(look, opened=opened, problem="", subject="")
+        except ScanError as error:
+            look = replace(look, problem=str(error), subject=error.subject)
+    if look.opened is None and not should_stop():
+        look = replace(look, glimpse=glimpse_scan(path, options), chosen=_chosen(look, options))
+    yield Finished(look, stopped=should_stop())
+
+
+def look_at(path: Path, name: str, _should_stop: ShouldStop) -> Iterator[Event[DatasetGlimpse]]:
+    """Look at one dataset of a file.
+
+    Yields
+    ------
+    Event
+        Finished with the :class:`DatasetGlimpse`.
+
+    Raises
+    ------
+    ScanError
+        It cannot be read.
+    """
+    yield Finished(glimpse_dataset(path, name), stopped=False)
+
+
+def _chosen(look: Look, options: ScanOptions) -> str:
+    lines = [f"{look.path}: {len(look.entries)} datasets, no scan yet"]
+    lines += [f"{role.replace('_', ' '):<14} {name}" for role, name in options.datasets.items()]
+    return "\n".join(lines)
+
+
+def _columns(options: ScanOptions) -> tuple[str, ...]:
+    if options.positions_file is None:
+        return ()
+    try:
+        return column_names(options.positions_file)
+    except ScanError:
+        # Opening the scan says what is wrong with the file.
+        return ()
+
+
+def _open(
+    path: Path, options: ScanOptions, should_stop: ShouldStop
+) -> Generator[Event[Look], None, Opened]:
+    scan = open_scan(path, options)
+    total, averaged = np.zeros(scan.pattern_shape), 0
+    chosen = np.unique(np.linspace(0, scan.n_points - 1, LOOKED_AT).round().astype(np.intp))
+    for start in range(0, len(chosen), BATCH):
+        patterns = scan.patterns.read(chosen[start : start + BATCH])
+        total += patterns.sum(0, dtype=np.float64)
+        averaged += len(patterns)
+        yield Progress("reading", averaged, len(chosen))
+        if should_stop():
+            break
+    return Opened(scan, describe_text(scan), total / averaged, averaged, scan_layers(scan))

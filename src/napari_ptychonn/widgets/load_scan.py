@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QFontDatabase
 from qtpy.QtWidgets import (
@@ -18,13 +19,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ptychonn.errors import PtychonnError
+from napari_ptychonn.scan import recipes
+from napari_ptychonn.scan.glimpse import Glimpse
+from napari_ptychonn.scan.recipe import Recipe
 from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.file_line import FileLine
 from napari_ptychonn.widgets.fold import scrolling
-from napari_ptychonn.widgets.jobs import Ended, JobRunner
+from napari_ptychonn.widgets.jobs import Ended, JobRunner, notify_failure
 from napari_ptychonn.widgets.load_form import LoadForm
-from napari_ptychonn.widgets.load_job import Look, Opened, look_into
-from napari_ptychonn.widgets.load_state import options_from
+from napari_ptychonn.widgets.load_job import Look, Opened, look_at, look_into
+from napari_ptychonn.widgets.load_state import options_from, state_from
 from napari_ptychonn.widgets.mask_editor import MaskEditor
 from napari_ptychonn.widgets.preview import (
     PatternPicture,
@@ -32,6 +36,7 @@ from napari_ptychonn.widgets.preview import (
     pattern_colours,
     positions_in_square,
 )
+from napari_ptychonn.widgets.recipe_box import RecipeBox
 from napari_ptychonn.widgets.scan_layers import add_layers, make_layers
 from napari_ptychonn.widgets.sentence import Sentence
 
@@ -59,15 +64,18 @@ class LoadScanWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self._path = ""
+        self._look_found: Look | None = None
         self._opened: Opened | None = None
+        self._said: set[str] = set()
         self.file = FileLine("scan file", SCAN_FILES)
         self.text = QPlainTextEdit()
         self.pattern, self.positions = PatternPicture(), PositionsPicture()
         self.pattern_label, self.positions_label = QLabel(), QLabel()
+        self.recipe = RecipeBox()
         self.form = LoadForm()
         self.load = QPushButton("Load")
         self.status = Sentence(CHOOSE)
-        self.runner = JobRunner(napari_viewer)
+        self.runner, self.glimpses = JobRunner(napari_viewer), JobRunner(napari_viewer)
         self._lay_out()
         self._connect()
         self._show(None)
@@ -108,6 +116,7 @@ class LoadScanWidget(QWidget):
         for widget in (self.file, self.text):
             column.addWidget(widget)
         column.addLayout(pictures)
+        column.addWidget(self.recipe)
         column.addWidget(self.form)
         column.addWidget(MaskEditor(self._viewer))
         column.addStretch()
@@ -124,13 +133,22 @@ class LoadScanWidget(QWidget):
     def _connect(self) -> None:
         self.file.changed.connect(self._choose)
         self.form.changed.connect(self._look)
+        self.form.files.asked.connect(self._glimpse)
+        self.recipe.picked.connect(self._apply)
+        self.recipe.save.connect(self._save_recipe)
+        self.recipe.delete.connect(self._delete_recipe)
         self.load.clicked.connect(self._load)
         self.runner.finished.connect(self._found)
-        stop_when_closed(self, [self.runner], hidden=self._was_hidden)
+        self.glimpses.finished.connect(self._seen)
+        stop_when_closed(self, [self.runner, self.glimpses], hidden=self._was_hidden)
 
     def _choose(self, path: str) -> None:
         self._path = path
+        self._look_found = None
+        self.glimpses.drop()
         self.form.clear()
+        self.recipe.set_applied("")
+        self.recipe.offer(())
         self._look()
 
     def _look(self) -> None:
@@ -154,13 +172,24 @@ class LoadScanWidget(QWidget):
             self._say(str(ended.error))
             return
         look: Look = ended.result
-        self.form.offer(look.datasets)
-        if look.opened is None:
-            self._say(look.problem)
-            self.form.folds["Datasets"].set_open(True)
-            return
+        self._look_found = look
+        self.form.offer(look.entries, look.columns)
+        self.form.take_guesses(look.guessed)
+        self.recipe.offer(look.recipes)
+        for error in look.broken:
+            self._say_once(error)
         self._show(look.opened)
-        self._say("")
+        offer = ""
+        if look.recipes and not self.recipe.applied:
+            offer = f"The recipe {look.recipes[0].name} fits this file: choose it above. "
+        if look.opened is None:
+            self._show_glimpse(look.glimpse)
+            self.text.setPlainText(look.chosen)
+            self._say(offer + look.problem)
+            self.form.unfold(look.subject)
+        else:
+            guessed = "Opened by guesses: look through the datasets, then load."
+            self._say(offer + (guessed if look.guessed else ""))
 
     def _show(self, opened: Opened | None) -> None:
         self._opened = opened
@@ -180,6 +209,63 @@ class LoadScanWidget(QWidget):
         self.pattern_label.setText(f"mean of {opened.averaged}, log scale")
         self.positions_label.setText(f"{scan.n_points} positions")
         self.form.show_found(scan)
+
+    def _show_glimpse(self, glimpse: Glimpse) -> None:
+        if glimpse.mean is not None:
+            mask = np.ones(glimpse.mean.shape, bool)
+            self.pattern.show_pattern(pattern_colours(glimpse.mean, mask))
+            self.pattern_label.setText(f"mean of {glimpse.averaged}, as stored")
+        if glimpse.positions is not None:
+            self.positions.show_positions(positions_in_square(glimpse.positions))
+            self.positions_label.setText(f"{len(glimpse.positions)} positions, as stored")
+
+    def _glimpse(self, name: str) -> None:
+        path = Path(self._path).expanduser()
+        self.glimpses.start(f"looking at {name}", partial(look_at, path, name))
+
+    def _seen(self, ended: Ended) -> None:
+        if ended.error is None:
+            self.form.files.show_glimpse(ended.result)
+
+    def _apply(self, recipe: Recipe) -> None:
+        path = Path(self._path).expanduser()
+        self.recipe.set_applied(recipe.name)
+        self.form.set_state(state_from(recipe.options_for(path)))
+        self._look()
+
+    def _save_recipe(self, name: str) -> None:
+        look = self._look_found
+        if look is None:
+            return
+        try:
+            options = options_from(self.form.state())
+            infos = [entry.info for entry in look.entries]
+            recipe = Recipe.of_file(name, look.path, infos, options)
+            recipes.save(recipe, replace=name == self.recipe.applied)
+        except PtychonnError as error:
+            notify_failure(error)
+            return
+        self._offer_recipes(look)
+        self.recipe.set_applied(name)
+        self._say(f"{name} is kept, and is offered for the next file of this layout.")
+
+    def _delete_recipe(self, name: str) -> None:
+        try:
+            recipes.delete(name)
+        except PtychonnError as error:
+            notify_failure(error)
+        self.recipe.set_applied("")
+        if self._look_found is not None:
+            self._offer_recipes(self._look_found)
+
+    def _offer_recipes(self, look: Look) -> None:
+        infos = [entry.info for entry in look.entries]
+        self.recipe.offer(recipes.fitting(recipes.stored().recipes, infos))
+
+    def _say_once(self, error: PtychonnError) -> None:
+        if str(error) not in self._said:
+            self._said.add(str(error))
+            notify_failure(error)
 
     def _load(self) -> None:
         if self._opened is not None:

@@ -43,6 +43,7 @@ __all__ = ["ReconstructWidget"]
 LOGGER = logging.getLogger("napari_ptychonn")
 NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
 BAR_STEPS = 1000
+SEARCH_AFTER_MS = 200
 
 
 class ReconstructWidget(QWidget):
@@ -68,7 +69,7 @@ class ReconstructWidget(QWidget):
         self._drawings: list[Shapes] = []
         self._live: LiveObject | None = None
         self._later: list[tuple[Ended, LiveObject | None]] = []
-        self._soon = QTimer(self)
+        self._soon, self._search = QTimer(self), QTimer(self)
         self.form = ReconstructForm()
         self.run = QPushButton("Reconstruct")
         self.cancel = QPushButton("Cancel")
@@ -81,7 +82,7 @@ class ReconstructWidget(QWidget):
         self._lay_out()
         self._connect()
         self._follow_layers()
-        self._finder.start("the search for devices", look_up_offers)
+        self._search.start()
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -114,6 +115,10 @@ class ReconstructWidget(QWidget):
         self.runner.finished.connect(self._finish)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._show_results)
+        # It loads torch, which holds Python's lock for moments: paint the dock first.
+        self._search.setSingleShot(True)
+        self._search.setInterval(SEARCH_AFTER_MS)
+        self._search.timeout.connect(self._look_for_devices)
         self._finder.finished.connect(self._offer)
         events, follow, finder = self._viewer.layers.events, self._follow_layers, self._finder
         for event in (events.inserted, events.removed, events.renamed):
@@ -246,6 +251,9 @@ class ReconstructWidget(QWidget):
             self.bar.setValue(0)
             self.status.setText("Stopped, since the dock was closed.")
             self._show_readiness()
+
+    def _look_for_devices(self) -> None:
+        self._finder.start("the search for devices", look_up_offers)
 
     def _offer(self, ended: Ended) -> None:
         if ended.outcome is Outcome.DONE:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.widgets.placement import KEY, Placement
@@ -109,6 +108,9 @@ def point_size(positions: NDArray[np.float64], pixel: tuple[float, float]) -> fl
     pixel : tuple[float, float]
         Object pixel, screen units; it decides where there is a single point.
     """
+    # Importing it takes longer than the rest of a dock.
+    from scipy.spatial import cKDTree
+
     if len(positions) < 2:
         return 4 * max(pixel)
     nearest = cKDTree(positions).query(positions, k=2)[0][:, 1]
@@ -136,6 +138,18 @@ def pattern_tile(scan: Scan, placement: Placement) -> dict[str, Any]:
     would break the viewer's units; in millimetres, the detector's own, it would dwarf the
     object a thousandfold. So the patterns are drawn as a tile in the object's units, at a
     size that is good to look at; the scale bar is not meant for them.
+
+    Parameters
+    ----------
+    scan : Scan
+        The scan.
+    placement : Placement
+        Its :func:`scan_placement`.
+
+    Returns
+    -------
+    dict
+        Scale, translation, units and axis labels of a stack (N, H, W).
     """
     positions = scan.positions * placement.factor
     window = np.multiply(scan.pattern_shape, placement.pixel)

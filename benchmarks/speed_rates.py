@@ -1,0 +1,197 @@
+"""Patterns per second from scan to object, against the published network run plainly."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from figures import Figure
+from simulated import natural_scan
+from stopwatch import Options, first_pass, most_threads, repeat, settle, threads
+
+if TYPE_CHECKING:
+    from napari_ptychonn.scan.model import Scan
+
+__all__ = ["batch_sizes", "gpu", "rates", "stages"]
+
+_BATCH = 64
+_PLAIN_PATTERNS = 8 * _BATCH
+_BATCHES = (16, 32, 64, 128, 256)
+_GPU_POINTS = 40_000
+_STAGES = {
+    "prepare": "prepare",
+    "reading patterns": "_read",
+    "coarse step": "coarse_phase",
+    "sweeps of the passes": "run_sweep",
+    "network": "improve_object",
+    "misfit and spread": "misfit_of_points",
+    "snapshots": "snapshot",
+    "result": "result",
+}
+"""What a stage is called, and the function that it is spent in."""
+
+
+def rates(options: Options) -> Iterator[Figure]:
+    """1,600 patterns of 64×64 from memory, with one thread and with two."""
+    from napari_ptychonn.network.weights import load_network
+    from napari_ptychonn.reconstruction.device import choose_device
+    from napari_ptychonn.reconstruction.job import reconstruct
+    from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+
+    scan = natural_scan(1e5).scan
+    network = load_network("ptychonn-probe", device=choose_device("cpu"))
+    alone = ReconstructionSettings(device="cpu", passes=1, sweeps=0)
+    whole = ReconstructionSettings(device="cpu", sweeps=0)
+    for count in range(1, most_threads() + 1):
+        barred = count == 2
+        case = f"{scan.n_points:,} of 64×64, {_threads(count)}"
+        with threads(count):
+            plain = _PLAIN_PATTERNS / repeat(3, partial(_published, tuned=False)).median
+            tuned = _PLAIN_PATTERNS / repeat(3, partial(_published, tuned=True)).median
+            first = scan.n_points / _median_first_pass(options, scan, alone, network)
+            run = partial(reconstruct, scan, network=network)
+            everything = repeat(options.repeats, partial(run, whole))
+            automatic = repeat(1, partial(run, ReconstructionSettings(device="cpu")))
+        yield Figure(case, "published network, plainly", plain, "/s")
+        yield Figure(case, "published network, tuned", tuned, "/s")
+        yield Figure(case, "first pass", first, "/s", (">=", 1500) if barred else None)
+        yield Figure(
+            case,
+            "first pass / plainly published",
+            first / plain,
+            "",
+            (">=", 20) if barred else None,
+        )
+        rate = scan.n_points / everything.median
+        yield Figure(
+            case, f"{whole.passes} passes and quality", rate, "/s", (">=", 800) if barred else None
+        )
+        yield Figure(case, "the same, slowest run", scan.n_points / everything.slowest, "/s")
+        yield Figure(case, "the same, processor's time", everything.processor, "s")
+        yield Figure(case, "with automatic sweeps", scan.n_points / automatic.median, "/s")
+
+
+def batch_sizes(options: Options) -> Iterator[Figure]:
+    """The first pass with several batch sizes and threads."""
+    from napari_ptychonn.network.weights import load_network
+    from napari_ptychonn.reconstruction.device import choose_device
+    from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+
+    scan = natural_scan(1e5).scan
+    network = load_network("ptychonn-probe", device=choose_device(options.device))
+    for count in range(1, most_threads() + 1):
+        for batch in _BATCHES:
+            settings = ReconstructionSettings(
+                device=options.device, passes=1, sweeps=0, batch_size=batch
+            )
+            with threads(count):
+                seconds = _median_first_pass(options, scan, settings, network)
+            yield Figure(
+                f"first pass, {_threads(count)}",
+                f"batches of {batch}",
+                scan.n_points / seconds,
+                "/s",
+            )
+
+
+def stages(options: Options) -> Iterator[Figure]:
+    """Where the time goes, by the profiler; a stage includes what it calls."""
+    from napari_ptychonn.network.weights import load_network
+    from napari_ptychonn.reconstruction.device import choose_device
+    from napari_ptychonn.reconstruction.job import reconstruct
+    from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+
+    scan = natural_scan(1e5).scan
+    network = load_network("ptychonn-probe", device=choose_device(options.device))
+    settings = ReconstructionSettings(device=options.device, sweeps=0)
+    for count in range(1, most_threads() + 1):
+        with threads(count):
+            reconstruct(scan, settings, network=network)
+            profile = cProfile.Profile()
+            profile.runcall(reconstruct, scan, settings, network=network)
+        spent = _seconds_by_function(profile)
+        case = f"{settings.passes} passes, {_threads(count)}"
+        yield Figure(case, "whole job, profiled", spent["reconstruct"], "s")
+        for stage, function in _STAGES.items():
+            seconds = spent.get(function, 0.0)
+            yield Figure(case, stage, 1e3 * seconds / scan.n_points, "ms a pattern")
+
+
+def gpu(options: Options) -> Iterator[Figure]:
+    """A larger scan from memory on a GPU; left out where there is none."""
+    import torch
+    from figures import MissingData
+
+    from napari_ptychonn.network.weights import load_network
+    from napari_ptychonn.reconstruction.device import choose_device
+    from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+
+    if not torch.cuda.is_available():
+        raise MissingData("this machine has no CUDA device")
+    from speed_growth import lazy_scan
+
+    lazy = lazy_scan(_GPU_POINTS)
+    scan = _in_memory(lazy)
+    network = load_network("ptychonn-probe", device=choose_device("cuda"))
+    settings = ReconstructionSettings(device="cuda", sweeps=0)
+    seconds = _median_first_pass(options, scan, settings, network)
+    case = f"{scan.n_points:,} of 64×64, {torch.cuda.get_device_name(0)}"
+    yield Figure(case, "first pass", scan.n_points / seconds, "/s", (">=", 100_000))
+    whole = repeat(options.repeats, lambda: first_pass(scan, settings, network)).median
+    yield Figure(case, f"{settings.passes} passes and quality", scan.n_points / whole, "/s")
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _published(*, tuned: bool) -> None:
+    """The published network over some patterns; `tuned`, as it runs best here."""
+    import torch
+
+    from napari_ptychonn.network.ptychonn import PtychoNN
+    from napari_ptychonn.reconstruction.device import runs_bfloat16
+
+    network = PtychoNN().eval()
+    layout = torch.channels_last if tuned else torch.contiguous_format
+    network = network.to(memory_format=layout)  # type: ignore[call-overload]
+    patterns = torch.rand(_PLAIN_PATTERNS, 1, 64, 64)
+    halved = tuned and runs_bfloat16(torch.device("cpu"))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=halved):
+        for batch in patterns.split(_BATCH):
+            network(batch.contiguous(memory_format=layout))
+
+
+def _median_first_pass(options: Options, scan: Scan, settings: object, network: object) -> float:
+    import numpy as np
+
+    found = []
+    for number in range(options.repeats + 1):
+        seconds, _ = first_pass(scan, settings, network)  # type: ignore[arg-type]
+        settle(options.device)
+        if number:
+            found.append(seconds)
+    return float(np.median(found))
+
+
+def _seconds_by_function(profile: cProfile.Profile) -> dict[str, float]:
+    """Seconds in functions of the package by name, with what they call."""
+    found: dict[str, float] = {}
+    for (path, _, name), (*_, spent, _) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        if "napari_ptychonn" in path:
+            found[name] = max(found.get(name, 0.0), spent)
+    return found
+
+
+def _in_memory(scan: Scan) -> Scan:
+    from dataclasses import replace
+
+    import numpy as np
+
+    from napari_ptychonn.scan.patterns import ArrayPatterns
+
+    counts = scan.patterns.read(np.arange(scan.n_points)).astype(np.uint16)
+    return replace(scan, patterns=ArrayPatterns(counts))

@@ -1,0 +1,325 @@
+"""The orientation of the detector, found by trying all eight.
+
+What the patterns can tell, and what they cannot. Let I_j(q) = |F[P(r) O(r + x_j)](q)|²:
+
+- Turning the detector by half a turn gives I_j(−q), which is just what P* and O* at the same
+  positions give. So codes that differ by 3 (both flips) fit equally well where the probe is
+  free; only a probe that is known, or guessed with the right sign of its defocus, tells
+  them apart. A probe without phase (a pinhole in focus) never does.
+- Negating all positions equals turning probe and object by half a turn, and the detector
+  with them: with x_j → −x_j, I_j(−q) is what P(−r) and O(−r) give. So the eight codes times the
+  sign of the positions are not sixteen cases: a scan with negated positions is found as the
+  code that differs by 3, with the object turned by half a turn, and nothing in the patterns says
+  which of the two it was (unless the probe is known and does not equal itself turned). The
+  same holds for one axis: negating x alone is the flip of x, with the object mirrored. What is
+  measured is how detector and stage stand *to each other*, and these are the eight.
+- Points on one line, or a sample that repeats or hardly scatters, leave more codes alike.
+
+So the eight are tried, the positions as they are; codes that the patterns do not tell apart
+are given as tied, and then the answer is not sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_ptychonn.reconstruction.device import choose_device
+from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop, never
+from napari_ptychonn.reconstruction.trials import Trial, excerpt, held_out, starting_probes
+from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.orientation import (
+    N_ORIENTATIONS,
+    combine_orientations,
+    inverse_orientation,
+    orient,
+    orientation_text,
+)
+from napari_ptychonn.scan.patterns import OrientedPatterns
+
+__all__ = [
+    "OrientationSearch",
+    "OrientationTrial",
+    "find_orientation",
+    "orientation_events",
+    "turned_scan",
+]
+
+_FEWEST_SWEEPS = 3
+_MOST_SWEEPS = 8
+_SURE = 4.0
+_WORSE = 1.02
+_FEWEST_JUDGES = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrientationTrial:
+    """One of the eight.
+
+    Attributes
+    ----------
+    code : int
+        Orientation 0..7 of the stored patterns.
+    misfit : float
+        R-factor of patterns that were not used; NaN where the search was stopped before.
+    worse : float
+        By how many times its own noise the misfit is above the best one's; 0 for the best.
+    picture : ndarray, (h, w) complex64
+        The object after these few sweeps.
+    """
+
+    code: int
+    misfit: float
+    worse: float
+    picture: NDArray[np.complex64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OrientationSearch:
+    """What trying all orientations found.
+
+    Attributes
+    ----------
+    trials : tuple of OrientationTrial
+        All eight, by code.
+    best : int
+        The code with the lowest misfit: what ``ScanOptions(orientation=...)`` takes.
+    present : int
+        The code that the scan was opened with.
+    margin : float
+        By how many times its noise the second best is worse.
+    tied : tuple of int
+        Codes that cannot be told from the best one, without it.
+    points, sweeps : int
+        What the trials were made of.
+    stopped : bool
+        Whether it was stopped early.
+    """
+
+    trials: tuple[OrientationTrial, ...]
+    best: int
+    present: int
+    margin: float
+    tied: tuple[int, ...]
+    points: int
+    sweeps: int
+    stopped: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether one code is clearly better than all others."""
+        return not self.tied
+
+    @property
+    def answer(self) -> int:
+        """The code to use: the best; where it is not sure, the present one."""
+        return self.best if self.sure else self.present
+
+    def text(self) -> str:
+        """Say it in a sentence or two."""
+        best = self.trials[self.best]
+        if self.stopped and not np.isfinite(best.misfit):
+            return "The search for the orientation was stopped before it had found anything."
+        if self.sure:
+            others = [trial.misfit for trial in self.trials if trial.code != self.best]
+            said = (
+                f"Orientation {self.best} ({orientation_text(self.best)}) fits best: misfit "
+                f"{best.misfit:.3g}, the next {min(others):.3g}, {self.margin:.1f} times the noise."
+            )
+            return said if self.best == self.present else f"{said} The scan has {self.present}."
+        codes = ", ".join(str(code) for code in sorted((self.best, *self.tied)))
+        said = f"Orientations {codes} cannot be told apart (misfit {best.misfit:.3g}"
+        said += f", margin {self.margin:.1f}): " if np.isfinite(self.margin) else "): "
+        half_turn = len(self.tied) == 1 and self.tied[0] ^ self.best == 3
+        return said + (
+            "they differ by half a turn, which only a known probe tells."
+            if half_turn
+            else "the points are too few or too far apart, or sample and probe too plain."
+        )
+
+
+def find_orientation(
+    scan: Scan,
+    *,
+    device: str = "auto",
+    on_event: Callable[[Event[OrientationSearch]], None] | None = None,
+    should_stop: ShouldStop = never,
+) -> OrientationSearch:
+    """Try all eight orientations of the detector, and return when it is done.
+
+    Parameters
+    ----------
+    scan : Scan
+        In any orientation. A probe that is a guess is refined along; where there is none,
+        several are tried.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, …
+    on_event : callable, optional
+        Called with every event.
+    should_stop : callable, optional
+        Asked at every batch.
+
+    Returns
+    -------
+    OrientationSearch
+        Open the scan again with ``ScanOptions(orientation=search.answer)``.
+
+    Raises
+    ------
+    ScanError
+        The scan is a near-field one, or has no light.
+    SettingsError
+        There is no such device.
+    """
+    for event in orientation_events(scan, device=device, should_stop=should_stop):
+        if on_event is not None:
+            on_event(event)
+        if isinstance(event, Finished):
+            return event.result
+    raise AssertionError("a job ends with its result")
+
+
+def orientation_events(
+    scan: Scan, *, device: str = "auto", should_stop: ShouldStop = never
+) -> Iterator[Event[OrientationSearch]]:
+    """Try all eight orientations, telling how it goes.
+
+    Parameters are those of :func:`find_orientation`.
+
+    Yields
+    ------
+    Event
+        Progress; last, Finished with the :class:`OrientationSearch`.
+
+    Raises
+    ------
+    ScanError, SettingsError
+        As :func:`find_orientation`.
+    """
+    place = choose_device(device)
+    small = excerpt(scan)
+    held = held_out(small)
+    present = scan.provenance.orientation
+    trials: list[Trial] = []
+    done, total = 0.0, float(N_ORIENTATIONS * _MOST_SWEEPS)
+    for code in range(N_ORIENTATIONS):
+        turned = turned_scan(small, code)
+        trials.append(_best_start(turned, held, place, should_stop))
+        done += trials[-1].sweeps
+        yield Progress("orientation: first sweep", done, total)
+    scores = _scores(trials)
+    while trials[0].sweeps < _MOST_SWEEPS and not should_stop():
+        for trial in trials:
+            trial.sweep(should_stop)
+            done += 1
+            yield Progress(f"orientation: sweep {trial.sweeps}", done, total)
+        if should_stop():
+            break
+        scores = _scores(trials)
+        if trials[0].sweeps >= _FEWEST_SWEEPS and not _tied(scores, present)[1]:
+            break
+    search = _search(trials, scores, present, small.n_points, stopped=should_stop())
+    yield Finished(search, stopped=search.stopped)
+
+
+def turned_scan(scan: Scan, code: int) -> Scan:
+    """The same scan with its stored patterns in orientation `code`.
+
+    Positions and probe stay: it is the detector that stands differently.
+    """
+    turn = combine_orientations(inverse_orientation(scan.provenance.orientation), code)
+    pixel, geometry = scan.pixel_m, scan.geometry
+    if turn & 4:
+        pixel = pixel and (pixel[1], pixel[0])
+        if geometry is not None:
+            pitch = geometry.detector_pixel_m
+            geometry = replace(geometry, detector_pixel_m=(pitch[1], pitch[0]))
+    return replace(
+        scan,
+        patterns=OrientedPatterns(scan.patterns, False, turn),
+        mask=np.ascontiguousarray(orient(scan.mask, turn)),
+        pixel_m=pixel,
+        geometry=geometry,
+        provenance=replace(scan.provenance, orientation=code),
+    )
+
+
+def _best_start(
+    scan: Scan, held: NDArray[np.bool_], device: torch.device, should_stop: ShouldStop
+) -> Trial:
+    """A trial after its first sweep; of several probes, the one that explains most."""
+    refined = scan.probe is None or scan.probe_is_guess
+    best: Trial | None = None
+    for probe in starting_probes(scan):
+        trial = Trial(scan, probe, held, update_probe=refined, device=device)
+        trial.sweep(should_stop)
+        if best is None or trial.met < best.met:
+            best = trial
+    assert best is not None
+    return best
+
+
+def _scores(trials: list[Trial]) -> NDArray[np.float64]:
+    """Misfits (8, H) of the held-out points; NaN before the first sweep."""
+    return np.stack([trial.misfits() if trial.sweeps else _unknown(trial) for trial in trials])
+
+
+def _unknown(trial: Trial) -> NDArray[np.float64]:
+    return np.full(len(trial.misfits()), np.nan)
+
+
+def _tied(scores: NDArray[np.float64], present: int) -> tuple[int, tuple[int, ...]]:
+    """The best code, and those that cannot be told from it."""
+    if scores.shape[1] == 0 or not np.isfinite(scores).all():
+        others = tuple(code for code in range(len(scores)) if code != present)
+        return present, others
+    means = scores.mean(1)
+    best = int(means.argmin())
+    clear = (_worse(scores, best) >= _SURE) & (means >= _WORSE * means[best])
+    if scores.shape[1] < _FEWEST_JUDGES:
+        clear[:] = False
+    return best, tuple(code for code in range(len(scores)) if code != best and not clear[code])
+
+
+def _worse(scores: NDArray[np.float64], best: int) -> NDArray[np.float64]:
+    """How far each (8,) is above the best, point by point, in standard errors."""
+    count = scores.shape[1]
+    if count < 2:
+        return np.zeros(len(scores))
+    above = scores - scores[best]
+    error = above.std(1, ddof=1) / np.sqrt(count)
+    found: NDArray[np.float64] = above.mean(1) / np.maximum(error, np.finfo(float).tiny)
+    return found
+
+
+def _search(
+    trials: list[Trial],
+    scores: NDArray[np.float64],
+    present: int,
+    points: int,
+    *,
+    stopped: bool,
+) -> OrientationSearch:
+    best, tied = _tied(scores, present)
+    worse = _worse(scores, best)
+    known = bool(scores.size) and bool(np.isfinite(scores).all())
+    misfits = scores.mean(1) if scores.size else np.full(len(trials), np.nan)
+    others = np.delete(np.arange(len(trials)), best)
+    second = int(others[misfits[others].argmin()]) if known else best
+    return OrientationSearch(
+        trials=tuple(
+            OrientationTrial(code, float(misfits[code]), float(worse[code]), trial.picture())
+            for code, trial in enumerate(trials)
+        ),
+        best=best,
+        present=present,
+        margin=float(worse[second]) if known else float("nan"),
+        tied=tied,
+        points=points,
+        sweeps=trials[0].sweeps,
+        stopped=stopped,
+    )

@@ -1,0 +1,97 @@
+"""The choice of a recipe for the file, and what saves the fields as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from napari_ptychonn.scan.recipe import Recipe
+from napari_ptychonn.widgets.network_box import keep_narrow
+
+__all__ = ["RecipeBox"]
+
+HINT = "name, to save the choices"
+
+
+class RecipeBox(QWidget):
+    """Offers the recipes that fit the file; a typed name saves the fields.
+
+    Attributes
+    ----------
+    picked : Signal(object)
+        The :class:`Recipe` that was chosen.
+    save, delete : Signal(str)
+        The fields are to be saved under this name; the recipe of this name is to go.
+    """
+
+    picked = Signal(object)
+    save = Signal(str)
+    delete = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._applied = ""
+        self.box = QComboBox()
+        self.box.setEditable(True)
+        self.box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        keep_narrow(self.box)
+        line = self.box.lineEdit()
+        if line is not None:
+            line.setPlaceholderText(HINT)
+        self.save_button, self.delete_button = QPushButton("Save"), QPushButton("✕")
+        self.delete_button.setMaximumWidth(32)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        for widget in (QLabel("Recipe"), self.box, self.save_button, self.delete_button):
+            row.addWidget(widget)
+        row.setStretch(1, 1)
+        self._explain()
+        self.box.activated.connect(self._pick)
+        self.box.currentTextChanged.connect(self._show_readiness)
+        self.save_button.clicked.connect(lambda: self.save.emit(self.name()))
+        self.delete_button.clicked.connect(lambda: self.delete.emit(self.name()))
+        self.offer(())
+
+    @property
+    def applied(self) -> str:
+        """Name of the recipe whose fields these are, or were; empty where none was."""
+        return self._applied
+
+    def name(self) -> str:
+        """The name that stands there."""
+        return self.box.currentText().strip()
+
+    def offer(self, recipes: Sequence[Recipe]) -> None:
+        """Offer recipes; the name that stands there stays."""
+        name = self.name()
+        before = self.box.blockSignals(True)
+        self.box.clear()
+        for recipe in recipes:
+            self.box.addItem(recipe.name, recipe)
+            said = "\n".join(f"{role}: {path}" for role, path in recipe.options.datasets.items())
+            self.box.setItemData(self.box.count() - 1, said, Qt.ItemDataRole.ToolTipRole)
+        self.box.setCurrentIndex(-1)
+        self.box.setEditText(name)
+        self.box.blockSignals(before)
+        self._show_readiness()
+
+    def set_applied(self, name: str) -> None:
+        """Say whose fields these are: a recipe was chosen, saved, or (empty) none is left."""
+        self._applied = name
+        self.box.setEditText(name)
+
+    def _explain(self) -> None:
+        self.box.setToolTip("What was said about another file of this layout")
+        self.save_button.setToolTip("Keep what the fields say for the next file of this layout")
+        self.delete_button.setToolTip("Delete this recipe")
+
+    def _pick(self, row: int) -> None:
+        recipe = self.box.itemData(row)
+        if recipe is not None:
+            self.picked.emit(recipe)
+
+    def _show_readiness(self) -> None:
+        self.save_button.setEnabled(bool(self.name()))
+        self.delete_button.setEnabled(self.box.findText(self.name()) >= 0)

@@ -1,0 +1,92 @@
+"""``--save-recipe``, ``--recipe`` and ``recipes``: what was said about a file, kept by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from napari_ptychonn.scan.recipes import RECIPES_VARIABLE
+
+Shell = Callable[..., Any]
+CHOSEN = ("--dataset", "patterns=/lab/frames", "--dataset", "positions=/lab/a, /lab/b")
+
+
+@pytest.fixture(autouse=True)
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Recipes go to a folder of the test."""
+    monkeypatch.setenv(RECIPES_VARIABLE, str(tmp_path / "recipes"))
+    return tmp_path / "recipes"
+
+
+def lab(path: Path, n: int = 20) -> Path:
+    random = np.random.default_rng(n)
+    with h5py.File(path, "w") as file:
+        file["lab/frames"] = random.poisson(5, (n, 16, 16)).astype(np.uint16)
+        file["lab/a"], file["lab/b"] = random.uniform(0, 50, (2, n))
+    return path
+
+
+def test_a_recipe_of_one_file_opens_the_next(shell: Shell, tmp_path: Path) -> None:
+    first, following = lab(tmp_path / "a.h5"), lab(tmp_path / "b.h5", 30)
+    saved = shell(
+        "info", first, *CHOSEN, "--positions-unit", "px", "--pixel-m", "2e-8",
+        "--save-recipe", "lab",
+    )  # fmt: skip
+    assert saved.code == 0
+    facts = json.loads(shell("info", following, "--recipe", "lab", "--json").out)
+    assert facts["points"] == 30
+    assert facts["pixel_m"] == [2e-8, 2e-8]
+    assert shell("recipes", "list", following).out.startswith("lab  patterns /lab/frames")
+
+
+def test_an_option_besides_wins_over_the_recipe(shell: Shell, tmp_path: Path) -> None:
+    first = lab(tmp_path / "a.h5")
+    shell("info", first, *CHOSEN, "--positions-unit", "px", "--save-recipe", "lab")
+    ran = shell("info", first, "--recipe", "lab", "--raster", "4,5,2", "--positions-unit", "px")
+    assert "raster of 4 × 5 points" in ran.out
+
+
+def test_what_does_not_open_is_not_saved(shell: Shell, tmp_path: Path, shelf: Path) -> None:
+    ran = shell("info", lab(tmp_path / "a.h5"), *CHOSEN, "--save-recipe", "lab")
+    assert ran.code == 1
+    assert not shelf.exists()
+
+
+def test_recipes_are_listed_shown_and_deleted(shell: Shell, tmp_path: Path, shelf: Path) -> None:
+    assert "There is no recipe" in shell("recipes").out
+    first = lab(tmp_path / "a.h5")
+    shell("info", first, *CHOSEN, "--positions-unit", "px", "--save-recipe", "lab")
+    (shelf / "bad.json").write_text("{")
+    listed = shell("recipes")
+    assert listed.out.startswith("lab ")
+    assert "bad.json" in listed.err
+    assert json.loads(shell("recipes", "show", "lab").out)["positions_unit"] == "px"
+    assert shell("recipes", "delete", "lab").code == 0
+    again = shell("recipes", "delete", "lab")
+    assert again.code == 1
+    assert "there is no recipe 'lab'" in again.err
+
+
+def test_a_recipe_of_another_kind_of_file_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    shell("info", lab(tmp_path / "a.h5"), *CHOSEN, "--positions-unit", "px", "--save-recipe", "lab")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["other"] = np.ones((4, 16, 16))
+    ran = shell("info", tmp_path / "b.h5", "--recipe", "lab")
+    assert ran.code == 1
+    assert "/lab/frames" in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_an_unknown_file_is_refused_with_what_is_likely(shell: Shell, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["cam/one"], file["cam/two"] = np.ones((6, 16, 16), int), np.ones((6, 8, 8))
+        file["stage/xy"] = np.ones((6, 2))
+    ran = shell("info", tmp_path / "b.h5")
+    assert ran.code == 1
+    assert "likely are patterns='/cam/one', positions='/stage/xy'" in ran.err
