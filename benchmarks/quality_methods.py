@@ -121,7 +121,7 @@ def _flat(problem: Problem, device: str) -> Iterator[Attempt]:
     best = Best("sweeps", problem)
     for event in sweep_object(
         measurements, frame, flat, torch.from_numpy(probe).to(where), MOST_ITERATIONS,
-        update_probe=scan.probe_is_guess, seed=_SEED, should_stop=never,
+        update_probe=scan.probe_is_guess, seed=_SEED, batch_size=64, should_stop=never,
     ):  # fmt: skip
         if not isinstance(event, SweepState):
             continue

@@ -137,7 +137,7 @@ def _sweeps_from_flat(simulation: Simulation) -> Iterator[float]:
     probe = torch.from_numpy(simulation.truth.probe)
     for event in sweep_object(
         measurements, frame, flat, probe, _CONVERGED_SWEEPS,
-        update_probe=False, seed=0, should_stop=never,
+        update_probe=False, seed=0, batch_size=64, should_stop=never,
     ):  # fmt: skip
         if isinstance(event, SweepState):
             yield against_truth(simulation, event.object.numpy(), frame.corner_px).nrmse

@@ -45,9 +45,7 @@ class ReconstructForm(QWidget):
             min=1,
             max=20,
             step=1,
-            tooltip=(
-                "Network passes: from the second on, each pattern sees what its neighbours found"
-            ),
+            tooltip="Network passes: each starts from the object that the last one found",
         )
         self.probe_rounds = _auto_spin(
             "Rounds that refine a guessed probe; auto: as many as lower the misfit, 0: none"

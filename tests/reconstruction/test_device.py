@@ -1,0 +1,31 @@
+"""Where convolutions run in bfloat16: only where the hardware is said to do so."""
+
+import pytest
+import torch
+
+from napari_ptychonn.reconstruction.device import runs_bfloat16
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("able", "expected"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+        ({"avx2": True}, False),
+        ({}, False),
+    ],
+)
+def test_a_processor_is_asked_for_its_bfloat16(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert runs_bfloat16(CPU) is expected
+
+
+def test_a_torch_that_cannot_say_gets_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert runs_bfloat16(CPU) is False
+
+
+def test_other_devices_get_float32():
+    assert runs_bfloat16(torch.device("mps")) is False
