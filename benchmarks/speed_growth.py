@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from figures import Figure
-from stopwatch import Options, most_threads
+from stopwatch import Options, in_words, most_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ def growth(options: Options) -> Iterator[Figure]:
             raise RuntimeError(f"{count} points ended with {ran.returncode}: {ran.stderr}")
         run = json.loads(ran.stdout.splitlines()[-1])
         runs.append(run)
-        case = f"{count:,} points, {most_threads()} threads"
+        case = f"{count:,} points, {in_words(most_threads())}"
         yield Figure(case, "passes and quality, without reading", run["seconds"], "s")
         yield Figure(case, "patterns per second", count / run["seconds"], "/s")
         yield Figure(case, "peak memory of the process", run["peak"] / 1e6, "MB")

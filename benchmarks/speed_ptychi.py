@@ -11,7 +11,7 @@ import numpy as np
 from figures import Figure, MissingData
 from quality_judge import make_problem
 from simulated import natural_scan
-from stopwatch import Options, first_pass, most_threads, settle, threads
+from stopwatch import Options, first_pass, in_words, most_threads, settle, threads
 
 if TYPE_CHECKING:
     from quality_judge import Judge
@@ -45,7 +45,7 @@ def against_ptychi(options: Options) -> Iterator[Figure]:
     judge = make_problem(scan, simulation.truth, 1.0).judge
     with threads(most_threads()):
         pictures = list(_pictures(options, scan, judge))
-        case = f"network, {scan.n_points:,} points, {most_threads()} threads"
+        case = f"network, {scan.n_points:,} points, {in_words(most_threads())}"
         for picture in pictures:
             yield Figure(case, f"{picture.name}: time", picture.seconds, "s")
             yield Figure(case, f"{picture.name}: NRMSE", picture.nrmse)
@@ -68,10 +68,11 @@ def _pictures(options: Options, scan: Scan, judge: Judge) -> Iterator[_Picture]:
             for number in range(options.repeats + 1):
                 settle(options.device)
                 began = time.perf_counter()
-                first, result = first_pass(scan, settings, network)
+                run = first_pass(scan, settings, network)
                 settle(options.device)
                 if number:
-                    seconds.append(first if passes == 1 else time.perf_counter() - began)
+                    seconds.append(run.seconds if passes == 1 else time.perf_counter() - began)
+            result = run.result
             corner = (result.corner[0] / result.pixel[0], result.corner[1] / result.pixel[1])
             name = f"{fraction:.0%} of the points, {passes} pass{'es' * (passes > 1)}"
             error = judge.error(result.object, corner)

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.settings import ReconstructionSettings
     from napari_ptychonn.scan.model import Scan
 
-__all__ = ["Options", "Timing", "first_pass", "most_threads", "repeat", "settle", "threads"]
+__all__ = [
+    "Options",
+    "Run",
+    "Timing",
+    "first_pass",
+    "first_passes",
+    "in_words",
+    "most_threads",
+    "repeat",
+    "settle",
+    "threads",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,11 @@ def most_threads() -> int:
     return min(2, os.cpu_count() or 1)
 
 
+def in_words(count: int) -> str:
+    """Say how many threads."""
+    return "1 thread" if count == 1 else f"{count} threads"
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Let torch use `count` threads."""
@@ -79,23 +95,43 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def first_pass(
-    scan: Scan, settings: ReconstructionSettings, network: Network
-) -> tuple[float, Reconstruction]:
-    """Seconds from the scan to the object after the first pass, and that object's result."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A job, and how long its first pass took by the clock and by the processor, seconds."""
+
+    seconds: float
+    processor: float
+    result: Reconstruction
+
+
+def first_pass(scan: Scan, settings: ReconstructionSettings, network: Network) -> Run:
+    """Run a job; its first pass is over when the object with the network's answer is there."""
     from napari_ptychonn.reconstruction.events import Finished, Metrics
     from napari_ptychonn.reconstruction.job import reconstruct_events
 
-    began = time.perf_counter()
-    seconds = None
+    wall, processor = time.perf_counter(), time.process_time()
+    spent: tuple[float, float] | None = None
     for event in reconstruct_events(scan, settings, network=network):
-        if seconds is None and isinstance(event, Metrics) and event.stage == "pass 1":
-            seconds = time.perf_counter() - began
+        if spent is None and isinstance(event, Metrics) and event.stage == "pass 1":
+            spent = time.perf_counter() - wall, time.process_time() - processor
         if isinstance(event, Finished):
-            if seconds is None:
+            if spent is None:
                 raise RuntimeError("the job told of no first pass")
-            return seconds, event.result
+            return Run(*spent, event.result)
     raise AssertionError("a job ends with its result")
+
+
+def first_passes(
+    options: Options, scan: Scan, settings: ReconstructionSettings, network: Network
+) -> Timing:
+    """Time first passes of several runs, after one to warm up."""
+    runs = []
+    for _ in range(options.repeats + 1):
+        runs.append(first_pass(scan, settings, network))
+        settle(options.device)
+    walls = [run.seconds for run in runs[1:]]
+    busy = [run.processor for run in runs[1:]]
+    return Timing(float(np.median(walls)), max(walls), float(np.median(busy)))
 
 
 def settle(device: str) -> None:

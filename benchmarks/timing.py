@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from figures import Figure, MissingData, data_folder
@@ -99,12 +100,13 @@ def cancel() -> Iterator[Figure]:
     moments: dict[str, Callable[[str], bool]] = {
         "in pass 1": lambda stage: stage == "starting",
         "in a later pass": lambda stage: stage == "pass 2",
-        "between pass and sweeps": lambda stage: stage == "held-out photons",
+        "in the trial sweeps": lambda stage: stage == "held-out photons",
         "in the sweeps": lambda stage: stage == "sweep 1",
     }
     scan = natural_scan(1e5).scan
     for name, reached in moments.items():
-        yield Figure("cancel, natural pictures", name, _latency(scan, reached), "s", ("<=", 1))
+        seconds = _latency(scan, reached, 200 if name == "in the sweeps" else "auto")
+        yield Figure("cancel, natural pictures", name, seconds, "s", ("<=", 1))
     try:
         star = open_scan(data_folder("siemens_star") / "siemens_star.h5")
     except MissingData as missing:
@@ -115,10 +117,13 @@ def cancel() -> Iterator[Figure]:
         "in the sweeps": lambda stage: stage == "sweep 1",
     }
     for name, reached in moments.items():
-        yield Figure("cancel, Siemens star", name, _latency(star, reached), "s", ("<=", 1))
+        seconds = _latency(star, reached, 200 if name == "in the sweeps" else "auto")
+        yield Figure("cancel, Siemens star", name, seconds, "s", ("<=", 1))
 
 
-def _latency(scan: object, reached: Callable[[str], bool]) -> float:
+def _latency(
+    scan: object, reached: Callable[[str], bool], sweeps: int | Literal["auto"] = "auto"
+) -> float:
     """Seconds from the wish, a moment after a stage was reached, to the job's last event."""
     from napari_ptychonn.reconstruction.events import Finished, Metrics, Progress
     from napari_ptychonn.reconstruction.job import reconstruct_events
@@ -134,7 +139,7 @@ def _latency(scan: object, reached: Callable[[str], bool]) -> float:
     timer = threading.Timer(0.15, click)
     events = reconstruct_events(
         scan,
-        ReconstructionSettings(device="cpu"),
+        ReconstructionSettings(device="cpu", sweeps=sweeps),
         should_stop=wish.is_set,  # type: ignore[arg-type]
     )
     started = False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_ptychonn.network.weights import load_network
     from napari_ptychonn.reconstruction.job import reconstruct, reconstruct_events
+    from napari_ptychonn.reconstruction.orient import OrientationSearch, find_orientation
     from napari_ptychonn.reconstruction.result import Reconstruction
     from napari_ptychonn.reconstruction.settings import ReconstructionSettings
     from napari_ptychonn.scan.model import Scan
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from napari_ptychonn.simulation.simulate import simulate
 
 __all__ = [
+    "OrientationSearch",
     "Reconstruction",
     "ReconstructionSettings",
     "Scan",
     "ScanOptions",
     "SimulationSettings",
     "__version__",
+    "find_orientation",
     "load_network",
     "open_scan",
     "reconstruct",
@@ -37,11 +40,13 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
+    "OrientationSearch": "reconstruction.orient",
     "Reconstruction": "reconstruction.result",
     "ReconstructionSettings": "reconstruction.settings",
     "Scan": "scan.model",
     "ScanOptions": "scan.options",
     "SimulationSettings": "simulation.settings",
+    "find_orientation": "reconstruction.orient",
     "load_network": "network.weights",
     "open_scan": "scan.open",
     "reconstruct": "reconstruction.job",

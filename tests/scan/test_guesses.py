@@ -222,3 +222,29 @@ def test_npz_files_have_glimpses_too(tmp_path, world):
     seen = glimpse_scan(tmp_path / "a.npz", ScanOptions(datasets={"patterns": "frames"}))
     assert seen.averaged == 16
     assert glimpse_dataset(tmp_path / "a.npz", "frames").picture is not None
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_file_is_listed_or_refused(tmp_path, lab, seed):
+    random = np.random.default_rng(seed)
+    whole = lab.read_bytes()
+    path = tmp_path / "damaged.h5"
+    # HDF5 itself goes round for ever where the sizes in its heap of words are damaged.
+    words = whole.find(b"GCOL")
+    listed = 0
+    for _ in range(8):
+        damaged = bytearray(whole)
+        for place in random.integers(0, len(whole), 6):
+            if not words <= place < words + 4096:
+                damaged[place] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            entries = list_entries(path)
+        except ScanError:
+            continue
+        listed += 1
+        infos = [entry.info for entry in entries]
+        datasets = {role: guess.dataset for role, guess in guesses(infos).items()}
+        assert set(datasets) <= set(LAB)
+        assert glimpse_scan(path, ScanOptions(datasets=datasets)).averaged in (0, 16)
+    assert listed

@@ -8,6 +8,12 @@ from typing import Annotated
 import typer
 
 from napari_ptychonn.commands import detector, usage
+from napari_ptychonn.commands.orientation import (
+    SEARCH,
+    OrientationOption,
+    as_option,
+    search_orientation,
+)
 from napari_ptychonn.commands.recipes import (
     RecipeOption,
     SaveRecipeOption,
@@ -28,7 +34,7 @@ def info(
     positions_columns: usage.ColumnsOption = None,
     raster: usage.RasterOption = None,
     dc: usage.DcOption = "auto",
-    orientation: usage.OrientationOption = "auto",
+    orientation: OrientationOption = "auto",
     energy_ev: usage.EnergyOption = None,
     distance_m: usage.DistanceOption = None,
     detector_pixel_m: usage.DetectorPixelOption = None,
@@ -50,7 +56,7 @@ def info(
         positions_columns=positions_columns,
         raster=raster,
         dc=dc,
-        orientation=orientation,
+        orientation=as_option(orientation),
         energy_ev=energy_ev,
         distance_m=distance_m,
         detector_pixel_m=detector_pixel_m,
@@ -70,7 +76,13 @@ def info(
 
     opened = open_scan(scan, options)
     keep_recipe(save_recipe, scan, options)
+    search = None
+    if orientation == SEARCH:
+        search = search_orientation(opened, device="auto", quiet=False)
     if as_json:
-        typer.echo(json.dumps(describe(opened), indent=2, ensure_ascii=False))
-    else:
-        typer.echo(describe_text(opened))
+        found = {} if search is None else {"orientation_search": search.as_dict()}
+        typer.echo(json.dumps(describe(opened) | found, indent=2, ensure_ascii=False))
+        return
+    typer.echo(describe_text(opened))
+    if search is not None:
+        typer.echo(f"found       {search.text()}")

@@ -10,6 +10,7 @@ import typer
 
 from napari_ptychonn.commands import detector, usage
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+from napari_ptychonn.commands.orientation import OrientationOption, as_option, open_oriented
 from napari_ptychonn.commands.recipes import (
     RecipeOption,
     SaveRecipeOption,
@@ -63,7 +64,7 @@ def reconstruct(
     positions_columns: usage.ColumnsOption = None,
     raster: usage.RasterOption = None,
     dc: usage.DcOption = "auto",
-    orientation: usage.OrientationOption = "auto",
+    orientation: OrientationOption = "auto",
     energy_ev: usage.EnergyOption = None,
     distance_m: usage.DistanceOption = None,
     detector_pixel_m: usage.DetectorPixelOption = None,
@@ -96,7 +97,7 @@ def reconstruct(
         positions_columns=positions_columns,
         raster=raster,
         dc=dc,
-        orientation=orientation,
+        orientation=as_option(orientation),
         energy_ev=energy_ev,
         distance_m=distance_m,
         detector_pixel_m=detector_pixel_m,
@@ -112,9 +113,7 @@ def reconstruct(
     )
     options = options_with(recipe, scan, options)
     usage.refuse_overwriting(scan, output)
-    from napari_ptychonn.scan.open import open_scan
-
-    opened = open_scan(scan, options)
+    opened, options = open_oriented(scan, options, orientation, device=device, quiet=quiet)
     keep_recipe(save_recipe, scan, options)
     kinds = (".png", ".tiff") if pictures else ()
     run_and_save(opened, settings, output, picture_kinds=kinds, quiet=quiet)

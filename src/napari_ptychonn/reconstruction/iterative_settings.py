@@ -36,7 +36,8 @@ class IterativeSettings:
         Whose likelihood LSQML climbs; rPIE knows none.
     step : float or None
         Length of the object's steps. For LSQML a factor on the solved optimum (None:
-        0.9), for rPIE on the sum of all updates of a batch (None: 0.5).
+        0.9), for rPIE on the sum of all updates of a batch (None: up to 1, the shorter the
+        more points of a batch overlap).
     regularisation : float
         α of rPIE for the object, 0 (Gauss-Newton) to 1 (gradient).
     update_probe : bool or "auto"
@@ -57,7 +58,7 @@ class IterativeSettings:
     batching: Literal["random", "uniform", "compact"] = "random"
     noise: Literal["poisson", "gaussian"] = "poisson"
     step: float | None = None
-    regularisation: float = 0.5
+    regularisation: float = 0.3
     update_probe: bool | Auto = "auto"
     probe_modes: int | None = None
     update_positions: bool = False

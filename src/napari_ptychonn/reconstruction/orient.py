@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,6 +119,17 @@ class OrientationSearch:
     def answer(self) -> int:
         """The code to use: the best; where it is not sure, the present one."""
         return self.best if self.sure else self.present
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; no pictures."""
+        return {
+            "best": self.best,
+            "present": self.present,
+            "sure": self.sure,
+            "margin": self.margin if np.isfinite(self.margin) else None,
+            "tied": list(self.tied),
+            "misfits": [t.misfit if np.isfinite(t.misfit) else None for t in self.trials],
+        }
 
     def text(self) -> str:
         """Say it in a sentence or two."""

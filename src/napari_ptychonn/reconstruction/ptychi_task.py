@@ -31,7 +31,8 @@ __all__ = ["PtychiTask", "TaskStart", "load_ptychi"]
 
 _MARGIN_PX = 2
 _ROAMING_MARGIN_PX = 10
-_STEP = {"lsqml": 0.9, "rpie": 0.5}
+_LSQML_STEP = 0.9
+_SUMMED_STEP = 0.6
 _NEAREST_TIE = 0.4995
 _MOMENTUM = 0.5
 _FIXED_POSITION_EPOCHS = 3
@@ -164,7 +165,6 @@ class PtychiTask:
     def _options(self, api: Any, settings: IterativeSettings, device: torch.device) -> Any:
         options = api.LSQMLOptions() if settings.engine == "lsqml" else api.RPIEOptions()
         height, width = self._start.frame.patch_shape
-        step = settings.step or _STEP[settings.engine]
 
         data = options.data_options
         data.fft_shift = False
@@ -187,16 +187,29 @@ class PtychiTask:
         how.random_seed = settings.seed
         how.default_device = api.Devices.GPU if device.type == "cuda" else api.Devices.CPU
         if settings.engine == "lsqml":
-            object_.optimal_step_size_scaler = step
+            object_.optimal_step_size_scaler = settings.step or _LSQML_STEP
             how.noise_model = api.NoiseModels(settings.noise)
             # The start is in √photons already, and the first epoch would do nothing else.
             how.rescale_probe_intensity_in_first_epoch = False
             if settings.batching == "compact":
                 how.momentum_acceleration_gain = _MOMENTUM
         else:
-            object_.step_size = step
+            object_.step_size = settings.step or _summed_step(self._start, settings.batch_size)
             object_.alpha = settings.regularisation
         return options
+
+
+def _summed_step(start: TaskStart, batch_size: int) -> float:
+    """Step of rPIE, which sums the updates of a batch: shorter the more of them meet.
+
+    How many do follows from the probe's area and the scan's, both in pixels.
+    """
+    light = (np.abs(start.probe) ** 2).sum(0)
+    spot = float(light.sum() ** 2 / (light**2).sum())
+    corners = start.frame.corners
+    sides = (corners.amax(0) - corners.amin(0)).double() + np.sqrt(spot)
+    meeting = min(batch_size, len(corners)) * spot / float(sides.prod())
+    return min(1.0, _SUMMED_STEP / meeting)
 
 
 def _free_positions(options: Any, settings: IterativeSettings) -> None:

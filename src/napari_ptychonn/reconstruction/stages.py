@@ -182,8 +182,10 @@ class Stages:
                 stage = f"sweep {event.sweeps}"
                 yield self._progress(stage, _SWEEP_COST)
                 yield state.snapshot(stage)
-            else:
-                yield event
+                continue
+            yield event
+            if isinstance(event, Metrics) and event.stage.startswith("trial"):
+                yield self._progress(event.stage, _SWEEP_COST)
 
     def _judge(self) -> Iterator[JobEvent]:
         job, state = self._job, self._state

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.orientation import orientation_text
 
 __all__ = ["describe", "describe_text"]
 
@@ -53,6 +54,8 @@ def describe(scan: Scan) -> dict[str, Any]:
         "probe": None
         if scan.probe is None
         else {"modes": scan.probe.shape[0], "is_guess": scan.probe_is_guess},
+        "orientation": scan.provenance.orientation,
+        "orientation_is_known": scan.provenance.orientation_is_known,
         "near_field": scan.near_field,
         "assumptions": list(scan.provenance.assumptions),
     }
@@ -86,6 +89,11 @@ def describe_text(scan: Scan) -> str:
     else:
         lines.append("pixel       not recorded, lengths are in pixels")
     lines.append(f"probe       {_probe_words(scan)}")
+    if not scan.provenance.orientation_is_known:
+        code = scan.provenance.orientation
+        lines.append(
+            f"orientation {code} ({orientation_text(code)}), not recorded: a search may find it"
+        )
     lines += [f"{role:<11} {name}" for role, name in facts["datasets"].items() if name]
     lines += [f"assumed     {sentence}" for sentence in facts["assumptions"]]
     if scan.near_field:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.assemble import assemble
 from napari_ptychonn.scan.container import Container, open_container
@@ -45,7 +47,8 @@ def open_scan(path: str | Path, options: ScanOptions | None = None) -> Scan:
     """
     chosen = options or ScanOptions()
     file = Path(path)
-    with open_container(file) as container:
+    # Damaged numbers become infinite or NaN, which the checks refuse in words.
+    with open_container(file) as container, np.errstate(all="ignore"):
         for known in known_formats():
             if not _detects(known, container):
                 continue

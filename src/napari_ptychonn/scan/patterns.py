@@ -89,7 +89,7 @@ class ArrayPatterns:
             A pattern has NaN or negative counts.
         """
         wanted = np.asarray(indices, dtype=np.intp)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             # What float32 cannot hold is infinite, and so refused.
             frames = np.array(self.array[wanted], dtype=np.float32)
         if self.bad is not None:
@@ -173,7 +173,7 @@ class H5Patterns:
             for first, last in _runs(unique, self._run_length()):
                 block = self._block(stored, int(unique[first]), int(unique[last - 1]) + 1)
                 rows = order[bounds[first] : bounds[last]]
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", invalid="ignore"):
                     # What float32 cannot hold is infinite, and so refused.
                     frames[rows] = block[wanted[rows] - unique[first]]
         if self.bad is not None:

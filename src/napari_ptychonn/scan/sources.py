@@ -171,16 +171,21 @@ def _require_frames(
     dataset: h5py.Dataset, sources: list[h5py.VDSmap], name: str, path: Path
 ) -> None:
     """Refuse frames that no source has; parts of a frame may be gaps between modules."""
-    covered = np.zeros(dataset.shape[0] if dataset.ndim else 1, np.bool_)
+    spans: list[tuple[int, int]] = []
     for source in sources:
         end = _end(source.vspace)
         if end is None or not dataset.ndim:
             return
-        start = int(source.vspace.get_select_bounds()[0][0])
-        covered[start : int(end[0])] = True
-    if not covered.all():
-        first = int(np.flatnonzero(~covered)[0])
-        problem = f"{name} has no source for {int((~covered).sum())} frames, the first is {first}"
+        spans.append((int(source.vspace.get_select_bounds()[0][0]), int(end[0])))
+    n_frames = dataset.shape[0] if dataset.ndim else 1
+    reached, gaps = 0, []
+    for start, stop in (*sorted(spans), (n_frames, n_frames)):
+        if start > reached:
+            gaps.append((reached, start))
+        reached = max(reached, stop)
+    if gaps:
+        count = sum(stop - start for start, stop in gaps)
+        problem = f"{name} has no source for {count} frames, the first is {gaps[0][0]}"
         raise ScanError("dataset", path, problem, remedy="write the file again with all frames")
 
 

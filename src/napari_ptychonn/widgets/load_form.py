@@ -103,6 +103,13 @@ class LoadForm(QWidget):
         self._settled.stop()
         self.blockSignals(before)
 
+    def set_orientation(self, code: int) -> None:
+        """Set the orientation, as if by hand."""
+        self.own_orientation.setChecked(True)
+        for bit, turn in self.turns.items():
+            turn.setChecked(bool(code & bit))
+        self._touched()
+
     def clear(self) -> None:
         """Leave everything to the file, and say nothing: another file was chosen."""
         self.set_state(LoadState(energy_unit=self.state().energy_unit))

@@ -30,6 +30,7 @@ from napari_ptychonn.widgets.load_form import LoadForm
 from napari_ptychonn.widgets.load_job import Look, Opened, look_at, look_into
 from napari_ptychonn.widgets.load_state import options_from, state_from
 from napari_ptychonn.widgets.mask_editor import MaskEditor
+from napari_ptychonn.widgets.orientation_gallery import OrientationGallery
 from napari_ptychonn.widgets.preview import (
     PatternPicture,
     PositionsPicture,
@@ -73,6 +74,7 @@ class LoadScanWidget(QWidget):
         self.pattern_label, self.positions_label = QLabel(), QLabel()
         self.recipe = RecipeBox()
         self.form = LoadForm()
+        self.orientation = OrientationGallery(napari_viewer)
         self.load = QPushButton("Load")
         self.status = Sentence(CHOOSE)
         self.runner, self.glimpses = JobRunner(napari_viewer), JobRunner(napari_viewer)
@@ -118,6 +120,7 @@ class LoadScanWidget(QWidget):
         column.addLayout(pictures)
         column.addWidget(self.recipe)
         column.addWidget(self.form)
+        self.form.folds["Orientation"].rows.addRow(self.orientation)
         column.addWidget(MaskEditor(self._viewer))
         column.addStretch()
         # What is pressed last stays in reach, however much is unfolded above.
@@ -134,6 +137,7 @@ class LoadScanWidget(QWidget):
         self.file.changed.connect(self._choose)
         self.form.changed.connect(self._look)
         self.form.files.asked.connect(self._glimpse)
+        self.orientation.chosen.connect(self.form.set_orientation)
         self.recipe.picked.connect(self._apply)
         self.recipe.save.connect(self._save_recipe)
         self.recipe.delete.connect(self._delete_recipe)
@@ -193,6 +197,7 @@ class LoadScanWidget(QWidget):
 
     def _show(self, opened: Opened | None) -> None:
         self._opened = opened
+        self.orientation.set_scan(None if opened is None else opened.scan)
         self.load.setEnabled(opened is not None)
         self.load.setToolTip("Add the scan to the viewer" if opened else "There is no scan yet")
         if opened is None:

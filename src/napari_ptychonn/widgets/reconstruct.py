@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Shapes
 from qtpy.QtCore import QTimer, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
@@ -83,6 +84,12 @@ class ReconstructWidget(QWidget):
         self._connect()
         self._follow_layers()
         self._search.start()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Let the search for devices wait until the dock is painted."""
+        super().showEvent(event)
+        if self._search.isActive():
+            self._search.start()
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()

@@ -51,7 +51,9 @@ class EntryData:
         ScanError
             Something that the file cannot say is not told: all of it in one message.
         """
-        contents = chosen_contents(container, options, patterns=DATA)
+        contents = replace(
+            chosen_contents(container, options, patterns=DATA), orientation_is_known=False
+        )
         contents = with_positions_beside(contents, container, options)
         wanted, unit = _told_positions(contents, options)
         _require_told(container, options, has_positions=wanted is not None, unit=unit)

@@ -100,6 +100,7 @@ def _contents(patterns: Container, parameters: Container, options: ScanOptions) 
         wavelength_m=_length(parameters, "/lambda", LONGEST_WAVE_M, notes),
         pixel_m=None if pixel is None else (pixel, pixel),
         orientation=MATLAB_ORIENTATION,
+        orientation_is_known=False,
     )
     if contents.positions is None and not options.brings_positions:
         positions, unit = _positions(parameters, options, notes)

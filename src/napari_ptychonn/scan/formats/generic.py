@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
+from napari_ptychonn.scan.combined import SquaredPatterns
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.entries import chosen_positions
 from napari_ptychonn.scan.guesses import guesses as guesses_of
+from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
@@ -56,14 +59,12 @@ class Generic:
             likely = [f"{role}={guess.dataset!r}" for role, guess in guesses_of(infos).items()]
             remedy += f"; likely are {', '.join(likely)}" if likely else ""
             raise ScanError("patterns", container.path, problem, remedy=remedy)
-        if names["patterns"].rsplit("/", 1)[-1] in AMPLITUDES:
-            notes.append("values are taken as intensities (counts), not as amplitudes")
         mask = None
         if "mask" in names:
             bad = container.array(names["mask"])
             mask = np.asarray(bad == 0, dtype=np.bool_)
             notes.append("mask: 0 is taken as a good pixel")
-        source = masked_source(container, names["patterns"], mask)
+        source = _as_counts(container, names["patterns"], mask, notes)
         positions, unit = None, None
         if not options.brings_positions:
             chosen = chosen_positions(container, options)
@@ -81,8 +82,22 @@ class Generic:
             probe=probe,
             probe_is_guess="guess" in names.get("probe", "").lower(),
             mask=mask,
+            orientation_is_known=False,
             assumptions=tuple(notes),
         )
+
+
+def _as_counts(
+    container: Container, name: str, mask: NDArray[np.bool_] | None, notes: list[str]
+) -> PatternSource:
+    source = masked_source(container, name, mask)
+    found = looks_like_amplitudes(source)
+    if found:
+        notes.append(f"{name} holds square roots of whole steps: amplitudes, which are squared")
+        return SquaredPatterns(source, container.path, name)
+    if found is None and name.rsplit("/", 1)[-1] in AMPLITUDES:
+        notes.append("values are taken as intensities (counts), not as amplitudes")
+    return source
 
 
 def _positions(

@@ -81,6 +81,7 @@ class Hxn:
             pixel_m=(pixel[0], pixel[1]) if pixel[0] and pixel[1] and not is_known else None,
             dc="corner",
             orientation=UNDO_ROT90,
+            orientation_is_known=False,
             assumptions=(*contents.assumptions, *notes),
         )
 

@@ -76,6 +76,7 @@ class NslsExport:
         return replace(
             contents,
             wavelength_m=None if energy is None else HC_EV_M / energy,
+            orientation_is_known=False,
             assumptions=(*contents.assumptions, *notes),
         )
 

@@ -66,6 +66,7 @@ class NslsMatlab:
             distance_m=length_m(container, "det_dist", "um"),
             detector_pixel_m=None if pitch is None else (pitch, pitch),
             orientation=MATLAB_ORIENTATION,
+            orientation_is_known=False,
             assumptions=(*contents.assumptions, *notes),
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
 from napari_ptychonn.scan.combined import SquaredPatterns
 from napari_ptychonn.scan.container import Container, NpzContainer
 from napari_ptychonn.scan.contents import Contents
@@ -33,8 +34,6 @@ __all__ = ["PtychoPinn"]
 PATTERNS = ("diff3d", "diffraction")
 POSITIONS = ("ycoords", "xcoords")
 PROBE = "probeGuess"
-SAMPLED = 16
-"""Patterns looked at to tell counts from amplitudes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class PtychoPinn:
                 "photon scale is not recorded"
             )
         else:
-            notes.append(f"{name} holds whole numbers and is taken as counts")
+            notes.append(f"{name} holds whole steps and is taken as counts")
         positions, unit = None, None
         if (chosen := chosen_positions(container, options)) is not None:
             positions, unit, datasets["positions"] = chosen
@@ -119,7 +118,5 @@ def _points_first(container: Container, name: str, notes: list[str]) -> NDArray[
 def _is_amplitude(source: PatternSource, dtype: np.dtype[Any]) -> bool:
     if dtype.kind != "f":
         return False
-    n_points = source.shape[0]
-    some = np.unique(np.linspace(0, n_points - 1, min(n_points, SAMPLED)).astype(np.intp))
-    frames = source.read(some)
-    return not (np.array_equal(frames, np.rint(frames)) and frames.max() > 0)
+    # Values without steps tell nothing; PtychoPINN's own are amplitudes.
+    return looks_like_amplitudes(source) is not False

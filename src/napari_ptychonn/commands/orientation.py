@@ -1,0 +1,93 @@
+"""``--orientation`` of commands that can search for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_ptychonn.commands import usage
+from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+
+if TYPE_CHECKING:
+    from napari_ptychonn.reconstruction.orient import OrientationSearch
+    from napari_ptychonn.scan.model import Scan
+    from napari_ptychonn.scan.options import ScanOptions
+
+__all__ = ["SEARCH", "OrientationOption", "as_option", "open_oriented", "search_orientation"]
+
+SEARCH = "search"
+
+OrientationOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|search|0..7",
+        help="How the detector stands: as its format documents, as fits best, or as you say.",
+        rich_help_panel=usage.SCAN_PANEL,
+    ),
+]
+
+
+def as_option(asked: str) -> str:
+    """What to open the scan with: to search, it is first opened as its format says."""
+    return "auto" if asked == SEARCH else asked
+
+
+def open_oriented(
+    path: Path, options: ScanOptions, asked: str, *, device: str, quiet: bool
+) -> tuple[Scan, ScanOptions]:
+    """Open a scan, and find its orientation where that is asked for, or not documented.
+
+    Where the search is not sure, the orientation stays, and the person is told.
+
+    Returns
+    -------
+    scan : Scan
+        As found.
+    options : ScanOptions
+        Those that open it so.
+
+    Raises
+    ------
+    ScanError, SettingsError
+        The scan cannot be opened or searched, or there is no such device.
+    Exit
+        With 130, where the user stopped the search.
+    """
+    from napari_ptychonn.scan.open import open_scan
+
+    scan = open_scan(path, options)
+    if asked != SEARCH and scan.provenance.orientation_is_known:
+        return scan, options
+    search = search_orientation(scan, device=device, quiet=quiet)
+    if not quiet:
+        kept = "" if search.sure else f" {search.present} is kept; --orientation 0..7 sets another."
+        typer.echo(search.text() + kept, err=True)
+    if search.answer == search.present:
+        return scan, options
+    found = replace(options, orientation=search.answer)
+    return open_scan(path, found), found
+
+
+def search_orientation(scan: Scan, *, device: str, quiet: bool) -> OrientationSearch:
+    """Try all eight, showing how it goes.
+
+    Raises
+    ------
+    ScanError, SettingsError
+        The scan cannot be searched, or there is no such device.
+    Exit
+        With 130, where the user stopped it.
+    """
+    from napari_ptychonn.commands.follow import follow
+    from napari_ptychonn.reconstruction.orient import orientation_events
+
+    with stop_on_signal() as should_stop:
+        search = orientation_events(scan, device=device, should_stop=should_stop)
+        finished = follow(search, quiet=quiet)
+    if finished.stopped:
+        typer.echo("Stopped before the orientation was found; nothing was written.", err=True)
+        raise typer.Exit(EXIT_STOPPED)
+    return finished.result

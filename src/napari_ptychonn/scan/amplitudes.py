@@ -1,0 +1,84 @@
+"""Whether values are counts or their square roots, from the steps that photons leave.
+
+Photons come one by one, so counts are whole multiples of what one photon gave, whatever
+the scale: g, 2g, 3g. Square roots of them are g, √2·g, √3·g, and their squares are such
+multiples. (Counts' own squares are too, so counts are looked for first.) Values on no such
+steps, as those of an integrating detector, or computed without noise, do not tell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_ptychonn.scan.model import PatternSource
+
+__all__ = ["looks_like_amplitudes"]
+
+_PATTERNS = 12
+_PIXELS = 20_000
+_SAME = 1e-4
+_MOST_STEPS = 40
+_FEWEST_LEVELS = 3
+_OFF = 0.02
+_ALL = 0.98
+_DIVISORS = (1, 2, 3)
+
+
+def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
+    """Find whether patterns hold amplitudes, which must be squared, or counts.
+
+    Parameters
+    ----------
+    patterns : PatternSource
+        Values as stored; 12 patterns spread over the scan are read.
+
+    Returns
+    -------
+    bool or None
+        True: square roots of counts. False: counts, of whatever scale. None: the values
+        have no steps, or there are too few of them, and do not tell.
+    """
+    n_points = patterns.shape[0]
+    some = np.linspace(0, n_points - 1, min(n_points, _PATTERNS)).round().astype(np.intp)
+    # One at a time: a detector may have millions of pixels, and a part of them says it.
+    parts = []
+    for number in np.unique(some):
+        lit = patterns.read(np.array([number]))
+        lit = lit[lit > 0]
+        parts.append(lit[:: -(-lit.size // _PIXELS) or 1].astype(np.float64))
+    values = np.concatenate(parts)
+    if not values.size:
+        return None
+    if np.array_equal(values, np.rint(values)):
+        return False
+    if _has_steps(values):
+        return False
+    return True if _has_steps(np.square(values)) else None
+
+
+def _has_steps(values: NDArray[np.float64]) -> bool:
+    """Whether the small ones of positive values are whole multiples of one of them, or of a part.
+
+    Large ones are left out: there float32 is as coarse as the steps, and pixels that
+    were binned or corrected are many.
+    """
+    levels = _levels(values)
+    if len(levels) < _FEWEST_LEVELS:
+        return False
+    gap = float(np.diff(levels).min())
+    for first in (float(levels[0]), gap):
+        for divisor in _DIVISORS:
+            step = first / divisor
+            steps = levels[levels < _MOST_STEPS * step] / step
+            few = len(steps) < _FEWEST_LEVELS or len(steps) < 0.2 * min(len(levels), _MOST_STEPS)
+            if not few and np.mean(np.abs(steps - np.rint(steps)) < _OFF) >= _ALL:
+                return True
+    return False
+
+
+def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Different values, ascending; those that rounding made different count once."""
+    unique = np.unique(values)
+    apart = np.diff(unique, prepend=0.0) > _SAME * unique
+    return unique[apart]
