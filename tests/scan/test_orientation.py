@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_ptychonn.scan.orientation import (
+    combine_orientations,
     detect_dc,
     inverse_orientation,
     orient,
@@ -21,6 +22,13 @@ SIDES = st.integers(1, 12)
 def test_the_inverse_undoes_an_orientation(code, height, width):
     frames = np.random.default_rng(0).random((2, height, width))
     np.testing.assert_array_equal(orient(orient(frames, code), inverse_orientation(code)), frames)
+
+
+@given(CODES, CODES, SIDES, SIDES)
+def test_one_code_does_what_two_in_a_row_do(first, second, height, width):
+    frame = np.random.default_rng(0).random((height, width))
+    both = orient(orient(frame, first), second)
+    np.testing.assert_array_equal(orient(frame, combine_orientations(first, second)), both)
 
 
 @given(CODES, SIDES, SIDES)

@@ -92,7 +92,7 @@ class OrientationSearch:
     present : int
         The code that the scan was opened with.
     margin : float
-        By how many times its noise the second best is worse.
+        By how many times its noise the nearest other one is worse.
     tied : tuple of int
         Codes that cannot be told from the best one, without it.
     points, sweeps : int
@@ -140,12 +140,15 @@ class OrientationSearch:
             others = [trial.misfit for trial in self.trials if trial.code != self.best]
             said = (
                 f"Orientation {self.best} ({orientation_text(self.best)}) fits best: misfit "
-                f"{best.misfit:.3g}, the next {min(others):.3g}, {self.margin:.1f} times the noise."
+                f"{best.misfit:.3g}, the others {min(others):.3g} or more, {self.margin:.1f} times "
+                "the noise above."
             )
             return said if self.best == self.present else f"{said} The scan has {self.present}."
         codes = ", ".join(str(code) for code in sorted((self.best, *self.tied)))
         said = f"Orientations {codes} cannot be told apart (misfit {best.misfit:.3g}"
         said += f", margin {self.margin:.1f}): " if np.isfinite(self.margin) else "): "
+        if self.stopped:
+            return said + "the search was stopped before it was through."
         half_turn = len(self.tied) == 1 and self.tied[0] ^ self.best == 3
         return said + (
             "they differ by half a turn, which only a known probe tells."
@@ -298,11 +301,16 @@ def _tied(scores: NDArray[np.float64], present: int) -> tuple[int, tuple[int, ..
 
 
 def _worse(scores: NDArray[np.float64], best: int) -> NDArray[np.float64]:
-    """How far each (8,) is above the best, point by point, in standard errors."""
+    """How far each (8,) is above the best, point by point, in standard errors.
+
+    Logarithms are compared: a few points see most of the sample's structure, and would drown
+    the others, which say the same.
+    """
     count = scores.shape[1]
     if count < 2:
         return np.zeros(len(scores))
-    above = scores - scores[best]
+    logged = np.log(np.maximum(scores, np.finfo(float).tiny))
+    above = logged - logged[best]
     error = above.std(1, ddof=1) / np.sqrt(count)
     found: NDArray[np.float64] = above.mean(1) / np.maximum(error, np.finfo(float).tiny)
     return found
@@ -320,8 +328,6 @@ def _search(
     worse = _worse(scores, best)
     known = bool(scores.size) and bool(np.isfinite(scores).all())
     misfits = scores.mean(1) if scores.size else np.full(len(trials), np.nan)
-    others = np.delete(np.arange(len(trials)), best)
-    second = int(others[misfits[others].argmin()]) if known else best
     return OrientationSearch(
         trials=tuple(
             OrientationTrial(code, float(misfits[code]), float(worse[code]), trial.picture())
@@ -329,7 +335,7 @@ def _search(
         ),
         best=best,
         present=present,
-        margin=float(worse[second]) if known else float("nan"),
+        margin=float(np.delete(worse, best).min()) if known else float("nan"),
         tied=tied,
         points=points,
         sweeps=trials[0].sweeps,
