@@ -1,8 +1,8 @@
 """Measures how fast it is, row by row, and prints a table beside the machine it ran on.
 
-``python benchmarks/speed.py [ROW ...] [--device NAME] [--repeats N] [--large] [--json FILE]
-[--markdown FILE]``; without names all rows. Every figure is measured in this run, those that it
-is compared with too; times are medians. Rows that need what is not there say so.
+``python benchmarks/speed.py [ROW ...] [--device NAME] [--threads N] [--repeats N] [--large]
+[--json FILE] [--markdown FILE]``; without names all rows. Every figure is measured in this run,
+those that it is compared with too; times are medians. Rows that need what is not there say so.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, mps")
+    parser.add_argument(
+        "--threads", type=int, default=Options().threads, metavar="N", help="at most, on a CPU"
+    )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="of short runs")
     parser.add_argument("--large", action="store_true", help="let the scan grow to 100,000 points")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -52,7 +55,7 @@ def main() -> int:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     about = machine() | {"device": arguments.device}
     print(" · ".join(f"{key}: {value}" for key, value in about.items()), flush=True)
-    options = Options(arguments.device, arguments.repeats, arguments.large)
+    options = Options(arguments.device, arguments.threads, arguments.repeats, arguments.large)
     found: list[Figure] = []
     left_out: list[str] = []
     for name in arguments.rows or ROWS:

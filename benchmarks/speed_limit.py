@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from figures import Figure
 from simulated import natural_scan
-from stopwatch import Options, in_words, most_threads, repeat, settle, threads
+from stopwatch import Options, in_words, repeat, settle, threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ def limit(options: Options) -> Iterator[Figure]:
     network: Any = channels_last(load_network("ptychonn-probe", device=device).module)
     halved = runs_bfloat16(device)
     precision = torch.bfloat16 if halved else torch.float32
-    for count in range(1, most_threads() + 1) if device.type == "cpu" else (most_threads(),):
+    for count in range(1, options.threads + 1) if device.type == "cpu" else (options.threads,):
         where = in_words(count) if device.type == "cpu" else str(device)
         with threads(count):
             rates = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from figures import Figure
 from simulated import natural_scan
-from stopwatch import Options, first_passes, in_words, most_threads, repeat, threads
+from stopwatch import Options, first_passes, in_words, repeat, threads
 
 if TYPE_CHECKING:
     from napari_ptychonn.scan.model import Scan
@@ -46,7 +46,7 @@ def rates(options: Options) -> Iterator[Figure]:
     network = load_network("ptychonn-probe", device=choose_device("cpu"))
     alone = ReconstructionSettings(device="cpu", passes=1, sweeps=0)
     whole = ReconstructionSettings(device="cpu", sweeps=0)
-    for count in range(1, most_threads() + 1):
+    for count in range(1, options.threads + 1):
         with threads(count):
             plain = repeat(3, partial(_published, tuned=False))
             tuned = repeat(3, partial(_published, tuned=True))
@@ -83,7 +83,7 @@ def batch_sizes(options: Options) -> Iterator[Figure]:
 
     scan = natural_scan(1e5).scan
     network = load_network("ptychonn-probe", device=choose_device(options.device))
-    for count in range(1, most_threads() + 1):
+    for count in range(1, options.threads + 1):
         for batch in _BATCHES:
             settings = ReconstructionSettings(
                 device=options.device, passes=1, sweeps=0, batch_size=batch
@@ -108,7 +108,7 @@ def stages(options: Options) -> Iterator[Figure]:
     scan = natural_scan(1e5).scan
     network = load_network("ptychonn-probe", device=choose_device(options.device))
     settings = ReconstructionSettings(device=options.device, sweeps=0)
-    for count in range(1, most_threads() + 1):
+    for count in range(1, options.threads + 1):
         with threads(count):
             reconstruct(scan, settings, network=network)
             profile = cProfile.Profile()

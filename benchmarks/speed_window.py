@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from figures import Figure, MissingData
-from stopwatch import Options, most_threads
+from stopwatch import Options
 
 __all__ = ["window"]
 
@@ -36,7 +36,7 @@ print(json.dumps({"seconds": time.perf_counter() - began, "torch": "torch" in sy
 
 def window(options: Options) -> Iterator[Figure]:
     """Import, docks and first picture; medians of processes that start afresh."""
-    imports = [_run([sys.executable, "-c", _IMPORT]) for _ in range(options.repeats)]
+    imports = [_run(options, [sys.executable, "-c", _IMPORT]) for _ in range(options.repeats)]
     yield Figure("import napari_ptychonn", "time", _median(imports), "s", ("<=", 0.3))
     loaded = any(run["torch"] for run in imports)
     yield Figure("import napari_ptychonn", "torch is loaded", loaded, "", ("<=", 0))
@@ -45,13 +45,13 @@ def window(options: Options) -> Iterator[Figure]:
         raise MissingData("there is no display, and no xvfb-run")
     child = [*display, sys.executable, str(Path(__file__).resolve())]
     for name, place in _docks():
-        runs = [_run([*child, "dock", place]) for _ in range(options.repeats)]
+        runs = [_run(options, [*child, "dock", place]) for _ in range(options.repeats)]
         yield Figure(f"opening the dock {name}", "time", _median(runs), "s", ("<=", 1))
         loaded = any(run["torch"] for run in runs)
         yield Figure(f"opening the dock {name}", "torch is loaded", loaded, "", ("<=", 0))
     with tempfile.TemporaryDirectory() as place:
         file = _scan_file(Path(place))
-        picture = _run([*child, "picture", str(file), options.device])
+        picture = _run(options, [*child, "picture", str(file), options.device])
     case = "click to first picture, 1,600 points"
     yield Figure(case, "first run: torch is loaded too", picture["cold"], "s")
     yield Figure(case, "warm", float(np.median(picture["warm"])), "s", ("<=", 2))
@@ -87,10 +87,10 @@ def _scan_file(folder: Path) -> Path:
     return folder / "scan.cxi"
 
 
-def _run(command: Sequence[str]) -> dict[str, Any]:
+def _run(options: Options, command: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as own:
         # A dock remembers its settings; the person's own stay as they are.
-        told = {"OMP_NUM_THREADS": str(most_threads()), "XDG_CONFIG_HOME": own}
+        told = {"OMP_NUM_THREADS": str(options.threads), "XDG_CONFIG_HOME": own}
         ran = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S,
             env=os.environ | told,

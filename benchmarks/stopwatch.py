@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +24,6 @@ __all__ = [
     "first_pass",
     "first_passes",
     "in_words",
-    "most_threads",
     "repeat",
     "settle",
     "threads",
@@ -39,6 +38,8 @@ class Options:
     ----------
     device : str
         Where networks and engines run, as settings name it.
+    threads : int
+        The most that a CPU uses; the bars are for two.
     repeats : int
         Times that a short measurement is done.
     large : bool
@@ -46,6 +47,7 @@ class Options:
     """
 
     device: str = "cpu"
+    threads: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
     repeats: int = 5
     large: bool = False
 
@@ -70,11 +72,6 @@ def repeat(times: int, run: Callable[[], object]) -> Timing:
         walls.append(time.perf_counter() - wall)
         busy.append(time.process_time() - processor)
     return Timing(float(np.median(walls)), max(walls), float(np.median(busy)))
-
-
-def most_threads() -> int:
-    """The bars are for two cores."""
-    return min(2, os.cpu_count() or 1)
 
 
 def in_words(count: int) -> str:

@@ -17,7 +17,7 @@ from napari_ptychonn.reconstruction import iterative
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate
 
-ONCE = Options(repeats=1)
+ONCE = Options(threads=1, repeats=1)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,6 @@ def values(figures):
 
 def test_the_rates_are_those_of_the_job_and_of_the_published_network(small, monkeypatch):
     monkeypatch.setattr(speed_rates, "natural_scan", lambda photons: small)
-    monkeypatch.setattr(speed_rates, "most_threads", lambda: 1)
     monkeypatch.setattr(speed_rates, "_PLAIN_PATTERNS", 4)
     found = values(speed_rates.rates(ONCE))
     assert all(value > 0 and math.isfinite(value) for value in found.values())
@@ -44,7 +43,6 @@ def test_the_rates_are_those_of_the_job_and_of_the_published_network(small, monk
 
 def test_every_stage_is_found_and_takes_part_of_the_job(small, monkeypatch):
     monkeypatch.setattr(speed_rates, "natural_scan", lambda photons: small)
-    monkeypatch.setattr(speed_rates, "most_threads", lambda: 1)
     figures = list(speed_rates.stages(ONCE))
     whole, *stages = (figure.value for figure in figures)
     assert whole > 0
@@ -52,24 +50,28 @@ def test_every_stage_is_found_and_takes_part_of_the_job(small, monkeypatch):
         assert 0 < spent * small.scan.n_points / 1e3 < whole, figure.name
 
 
-def epochs_of(errors):
-    """An engine whose n-th epoch ends after n seconds, `errors[n - 1]` away from the truth."""
+class SlowClock:
+    """A clock on which every epoch takes a second, half of it the processor's."""
+
+    def read(self):
+        return 1.0, 0.5
+
+
+def race(monkeypatch, errors):
+    """An engine against two pictures; its n-th epoch is `errors[n - 1]` away from the truth."""
 
     def iterate(scan, settings):
         for number, error in enumerate(errors, start=1):
             if error is None:
                 raise SettingsError("step", None, "it diverged", remedy="smaller steps")
-            yield SimpleNamespace(number=number, seconds=float(number), object=error, corner_px=())
+            yield SimpleNamespace(number=number, object=error, corner_px=())
 
-    return iterate
-
-
-def race(monkeypatch, errors):
-    monkeypatch.setattr(iterative, "iterate", epochs_of(errors))
+    monkeypatch.setattr(iterative, "iterate", iterate)
+    monkeypatch.setattr(speed_ptychi, "_Clock", SlowClock)
     judge = SimpleNamespace(error=lambda object_, corner_px: object_)
     pictures = [
-        speed_ptychi._Picture("rough", 0.1, 0.3),
-        speed_ptychi._Picture("fine", 0.01, 0.1),
+        speed_ptychi._Picture("rough", 0.1, 0.1, 0.3),
+        speed_ptychi._Picture("fine", 0.01, 0.01, 0.1),
     ]
     return list(speed_ptychi._race(ONCE, None, judge, "lsqml", pictures))
 
@@ -79,6 +81,7 @@ def test_an_engine_is_timed_to_the_first_picture_as_good(monkeypatch):
     found = values(figures)
     assert found["lsqml / network", "rough"] == pytest.approx(2 / 0.1)
     assert found["lsqml / network", "fine"] == pytest.approx(4 / 0.01)
+    assert found["lsqml / network, processor's time", "fine"] == pytest.approx(2 / 0.01)
     assert found["pty-chi lsqml, all the points", "4 epochs"] == 4
     assert [figure.holds for figure in figures if figure.bar] == [True]
 

@@ -36,8 +36,8 @@ class IterativeSettings:
         Whose likelihood LSQML climbs; rPIE knows none.
     step : float or None
         Length of the object's steps. For LSQML a factor on the solved optimum (None:
-        0.9), for rPIE on the sum of all updates of a batch (None: up to 1, the shorter the
-        more points of a batch overlap).
+        0.9), for rPIE on the sum of all updates of a batch in the first epoch (None: up to
+        1, the shorter the more points of a batch overlap); later ones are shorter.
     regularisation : float
         α of rPIE for the object, 0 (Gauss-Newton) to 1 (gradient).
     update_probe : bool or "auto"

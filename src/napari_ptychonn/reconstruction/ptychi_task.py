@@ -33,6 +33,7 @@ _MARGIN_PX = 2
 _ROAMING_MARGIN_PX = 10
 _LSQML_STEP = 0.9
 _SUMMED_STEP = 0.6
+_EPOCHS_TO_HALF = 10
 _NEAREST_TIE = 0.4995
 _MOMENTUM = 0.5
 _FIXED_POSITION_EPOCHS = 3
@@ -196,6 +197,9 @@ class PtychiTask:
         else:
             object_.step_size = settings.step or _summed_step(self._start, settings.batch_size)
             object_.alpha = settings.regularisation
+            # Long steps find the object, and then follow the noise of every batch.
+            object_.optimization_plan.step_size_scheduler_class = "LambdaLR"
+            object_.optimization_plan.step_size_scheduler_options = {"lr_lambda": _shrinking}
         return options
 
 
@@ -210,6 +214,11 @@ def _summed_step(start: TaskStart, batch_size: int) -> float:
     sides = (corners.amax(0) - corners.amin(0)).double() + np.sqrt(spot)
     meeting = min(batch_size, len(corners)) * spot / float(sides.prod())
     return min(1.0, _SUMMED_STEP / meeting)
+
+
+def _shrinking(epoch: int) -> float:
+    """Length of a step over the first one's: half after ten epochs, a fifth after forty."""
+    return 1 / (1 + epoch / _EPOCHS_TO_HALF)
 
 
 def _free_positions(options: Any, settings: IterativeSettings) -> None:
