@@ -8,7 +8,6 @@ import tracemalloc
 import zipfile
 
 import h5py
-import hdf5plugin
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +17,6 @@ from scan_wrecked_files import judge, mutate, sound_files
 
 from napari_ptychonn.cli import main
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.chunks import read_part
 from napari_ptychonn.scan.container import open_container
 from napari_ptychonn.scan.formats import FORMATS
 from napari_ptychonn.scan.open import open_scan
@@ -166,54 +164,3 @@ def test_patterns_without_any_light_are_opened_as_they_are(plain, world):
         file["positions"][...] = world.positions_px * 100
     told = {"energy_ev": 8000.0, "distance_m": 1.5, "detector_pixel_m": 6e-5}
     assert open_scan(plain, ScanOptions(positions_unit="um", **told)).near_field is None
-
-
-PACKINGS = {
-    "bitshuffle-lz4": hdf5plugin.Bitshuffle(),
-    "bitshuffle-zstd": hdf5plugin.Bitshuffle(cname="zstd"),
-    "bitshuffle": hdf5plugin.Bitshuffle(cname="none"),
-    "blosc": hdf5plugin.Blosc(),
-    "gzip": {"compression": "gzip"},
-}
-
-
-@pytest.mark.parametrize("packing", PACKINGS)
-@pytest.mark.parametrize("size", [(64, 96), (37, 23), (3, 1)])
-@pytest.mark.parametrize("kind", ["u2", "f8"])
-def test_packed_chunks_are_read_whole_and_in_parts(tmp_path, packing, size, kind):
-    stack = np.random.default_rng(0).poisson(3, (5, *size)).astype(kind)
-    with h5py.File(tmp_path / "stack.h5", "w") as file:
-        stored = file.create_dataset("a", data=stack, chunks=(2, *size), **PACKINGS[packing])
-        np.testing.assert_array_equal(read_part(stored), stack)
-        np.testing.assert_array_equal(read_part(stored, (slice(1, 4),)), stack[1:4])
-        np.testing.assert_array_equal(read_part(stored, (4, 2)), stack[4, 2])
-        never = file.create_dataset("b", (5, *size), kind, chunks=(1, *size), **PACKINGS[packing])
-        assert not read_part(never).any()
-
-
-@pytest.mark.parametrize(
-    ("packing", "sizes"),
-    [
-        ("bitshuffle-lz4", (0, 4, 8, 12)),
-        ("bitshuffle-zstd", (0, 4, 8, 12)),
-        ("blosc", (4, 8, 12)),
-    ],
-)
-def test_a_chunk_that_states_wrong_sizes_is_refused_before_it_is_unpacked(
-    plain, world, packing, sizes
-):
-    """Each of these ends the whole program where the filter meets it."""
-    with h5py.File(plain, "a") as file:
-        del file["dp"]
-        stored = file.create_dataset(
-            "dp", data=world.patterns, chunks=(1, *world.size), **PACKINGS[packing]
-        )
-        whole = stored.id.read_direct_chunk((7, 0, 0))[1]
-    for at in sizes:
-        for wrong in (b"\xff\xff\xff\xff", b"\x00\x09\x00\x00", b"\x00\x00\x00\x07"):
-            with h5py.File(plain, "a") as file:
-                damaged = whole[:at] + wrong + whole[at + 4 :]
-                file["dp"].id.write_direct_chunk((7, 0, 0), damaged)
-            assert "compressed chunk at (7, 0, 0)" in refused(plain, positions_unit="px")
-            with h5py.File(plain) as file, pytest.raises(OSError, match=r"chunk at \(7, 0, 0\)"):
-                read_part(file["dp"], (7,))

@@ -14,18 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.chunks import read_part
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.npy_members import opened_zip, read_header, read_values
 from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
-from napari_ptychonn.scan.storage import (
-    DAMAGE,
-    names_in,
-    reading,
-    require_readable,
-    require_small,
-    resolve,
-)
+from napari_ptychonn.scan.storage import DAMAGE, reading, require_readable, require_small, resolve
 
 __all__ = ["Container", "DatasetInfo", "open_container"]
 
@@ -190,7 +182,7 @@ class H5Container:
         with reading(name, self.path):
             require_readable(dataset, name, self.path)
             require_small(dataset, name, self.path)
-            return read_part(dataset)
+            return np.asarray(dataset[()])
 
     def attribute(self, name: str, key: str) -> Any | None:
         """An attribute of a dataset or group, None where there is none."""
@@ -275,7 +267,7 @@ def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo], seen: set[in
     if place in seen:
         return
     seen.add(place)
-    for name in names_in(group):
+    for name in group:
         if len(found) >= MAX_LISTED:
             return
         path = f"{prefix}/{name}"
