@@ -17,7 +17,7 @@ from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.sweeping import cover_of, run_sweep, subsets_of
 
-__all__ = ["PassStep", "improve_object", "network_pass"]
+__all__ = ["PassStep", "Swept", "improve_object", "network_pass", "sweep_pass"]
 
 _REGULARISATIONS = (0.05, 0.1, 0.2)
 _COVER_PER_PASS = 8.0
@@ -52,6 +52,30 @@ class PassStep:
     light: Tensor
     misfit: float
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What the sweeps of a pass leave to the network.
+
+    Attributes
+    ----------
+    after, before : Tensor, (H, W) complex64
+        Object after and before the last sweep.
+    light, unexplained : Tensor, (H, W) float32
+        As the sweep summed them.
+    probe : Tensor, (modes, h, w) complex64
+        The probe, refined where that was asked for.
+    misfit : float
+        R-factor met in the last sweep.
+    """
+
+    after: Tensor
+    before: Tensor
+    light: Tensor
+    unexplained: Tensor
+    probe: Tensor
+    misfit: float
 
 
 def network_pass(
@@ -97,6 +121,40 @@ def network_pass(
     ------
     PassStep or Message
     """
+    for step in sweep_pass(
+        measurements, frame, object_, probe, number=number, update_probe=update_probe, seed=seed,
+        batch_size=batch_size, should_stop=should_stop,
+    ):  # fmt: skip
+        if not isinstance(step, Swept):
+            yield step
+            continue
+        found = improve_object(network, step.after, step.before, step.light, step.unexplained)
+        yield PassStep(0, found, step.probe, step.light, step.misfit, True)
+
+
+def sweep_pass(
+    measurements: Measurements,
+    frame: Frame,
+    object_: Tensor,
+    probe: Tensor,
+    *,
+    number: int,
+    update_probe: bool,
+    seed: int,
+    batch_size: int,
+    should_stop: ShouldStop,
+) -> Iterator[PassStep | Message | Swept]:
+    """The sweeps of a pass, which bring the patterns onto the object.
+
+    Parameters are those of :func:`network_pass`.
+
+    Yields
+    ------
+    PassStep or Message
+        While it goes on.
+    Swept
+        Last, where it was not stopped: what the network is told.
+    """
     reach = _REGULARISATIONS[min(number, len(_REGULARISATIONS)) - 1]
     settings = SweepSettings(object_regularisation=reach, update_probe=update_probe)
     wanted = int(np.clip(round(_COVER_PER_PASS / cover_of(frame, probe)), 1, _MOST_SWEEPS))
@@ -117,8 +175,7 @@ def network_pass(
         object_, probe = sweep.object, sweep.probe
     if number > 1:  # The first moves so far that its average lags behind.
         object_ = sweep.mean
-    found = improve_object(network, object_, before, sweep.light, sweep.unexplained)
-    yield PassStep(0, found, probe, sweep.light, sweep.misfit, True)
+    yield Swept(object_, before, sweep.light, sweep.unexplained, probe, sweep.misfit)
 
 
 @torch.inference_mode()
