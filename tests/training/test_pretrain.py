@@ -18,7 +18,8 @@ from napari_ptychonn.training.checkpoint import (
 )
 from napari_ptychonn.training.examples import ExampleSettings
 from napari_ptychonn.training.export import trained_card
-from napari_ptychonn.training.pretrain import PretrainSettings, pretrain, schedule
+from napari_ptychonn.training.pretrain import PretrainSettings, pretrain
+from napari_ptychonn.training.run import cosine
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_the_outcome_is_a_network_file_that_predicts(tiny, tmp_path):
 
 
 def test_the_learning_rate_warms_up_and_falls_to_a_hundredth():
-    rates = [schedule(step, 1000, warmup=100) for step in range(1000)]
+    rates = [cosine(step, 1000, warmup=100) for step in range(1000)]
     assert rates[:100] == sorted(rates[:100])
     assert rates[99] == pytest.approx(1)
     assert rates[100:] == sorted(rates[100:], reverse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from napari_ptychonn.errors import NetworkError, OutputError
 from napari_ptychonn.network.card import Family
-from napari_ptychonn.network.weights import channels_last, load_network
+from napari_ptychonn.network.weights import load_network
 from napari_ptychonn.reconstruction.events import (
     Event,
     Finished,
@@ -33,6 +32,7 @@ from napari_ptychonn.training.checkpoint import (
 )
 from napari_ptychonn.training.examples import ExampleSettings
 from napari_ptychonn.training.recipes import recipe_of
+from napari_ptychonn.training.run import TrainingRun, cosine
 
 __all__ = ["PretrainSettings", "Trained", "pretrain"]
 
@@ -132,10 +132,26 @@ def pretrain(
     module = recipe.module()
     if settings.start is not None:
         _start_from(module, settings.start, settings.family)
-    run = _Run(module, settings, device)
+    module.to(device)
+    run = TrainingRun(
+        module,
+        torch.optim.AdamW(module.parameters(), lr=settings.rate, weight_decay=1e-4),
+        lambda step: settings.rate * cosine(step, settings.steps),
+        settings.ema,
+    )
+    metrics: dict[str, float] = {}
+    told = json.dumps(asdict(settings), default=str)
+
+    def keep() -> None:
+        state = {**run.state(), "metrics": metrics, "settings": told}
+        save_checkpoint(checkpoint, {**state, "random": random_state(rng)})
+
     checkpoint = settings.folder / "checkpoint.pt"
     if checkpoint.exists():
-        restore_random_state(rng, run.restore(load_checkpoint(checkpoint)))
+        state = load_checkpoint(checkpoint)
+        run.restore(state)
+        metrics = state["metrics"]
+        restore_random_state(rng, state["random"])
     started = time.monotonic()
     saved = started
     stopped = False
@@ -149,16 +165,16 @@ def pretrain(
         now = time.monotonic()
         if run.step % settings.validate_every == 0 or run.step == settings.steps:
             with run.averaged() as network:
-                run.metrics = recipe.validate(network, device, autocast=settings.bf16)
-            run.metrics["training loss"] = run.loss
-            _log(settings.folder, {"step": run.step, **run.metrics})
-            yield Metrics(f"step {run.step}", run.metrics)
+                metrics = recipe.validate(network, device, autocast=settings.bf16)
+            metrics["training loss"] = run.loss
+            _log(settings.folder, {"step": run.step, **metrics})
+            yield Metrics(f"step {run.step}", metrics)
         elif now - saved < _CHECKPOINT_SECONDS:
             continue
-        save_checkpoint(checkpoint, {**run.state(), "random": random_state(rng)})
+        keep()
         saved = now
-    save_checkpoint(checkpoint, {**run.state(), "random": random_state(rng)})
-    yield Finished(Trained(run.average, run.step, run.metrics), stopped=stopped)
+    keep()
+    yield Finished(Trained(run.average, run.step, metrics), stopped=stopped)
 
 
 def _start_from(module: nn.Module, path: Path, family: Family) -> None:
@@ -172,83 +188,6 @@ def _start_from(module: nn.Module, path: Path, family: Family) -> None:
             remedy="choose another file to start from",
         )  # fmt: skip
     module.load_state_dict(given)
-
-
-def schedule(step: int, steps: int, warmup: int = 200) -> float:
-    """Learning rate as a share of its peak: linear warm-up, then a cosine to 1 %."""
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return float(0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done)))
-
-
-class _Run:
-    """Network, averaged weights and optimiser of one training."""
-
-    def __init__(
-        self, network: nn.Module, settings: PretrainSettings, device: torch.device
-    ) -> None:
-        self.network = channels_last(network.to(device))
-        self.average = {
-            name: value.detach().clone() for name, value in network.state_dict().items()
-        }
-        self.step = 0
-        self.loss = 0.0
-        self.metrics: dict[str, float] = {}
-        self._settings = settings
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.rate, weight_decay=1e-4
-        )
-
-    def learn(self, loss: Tensor) -> None:
-        """One optimiser step."""
-        settings = self._settings
-        for group in self._optimiser.param_groups:
-            group["lr"] = settings.rate * schedule(self.step, settings.steps)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self._optimiser.step()
-        self.step += 1
-        decay = min(settings.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - decay)
-        self.loss += (float(loss.detach()) - self.loss) * (0.02 if self.step > 50 else 0.2)
-
-    @contextmanager
-    def averaged(self) -> Iterator[nn.Module]:
-        """The network with the averaged weights, for as long as the block runs."""
-        own = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average)
-        self.network.eval()
-        try:
-            yield self.network
-        finally:
-            self.network.load_state_dict(own)
-            self.network.train()
-
-    def state(self) -> dict[str, Any]:
-        """Everything that a resumed training needs, but the random state."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average,
-            "optimiser": self._optimiser.state_dict(),
-            "step": self.step,
-            "loss": self.loss,
-            "metrics": self.metrics,
-            "settings": json.dumps(asdict(self._settings), default=str),
-        }
-
-    def restore(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Take over what :meth:`state` gave; return the random state."""
-        self.network.load_state_dict(state["network"])
-        for name, value in state["average"].items():
-            self.average[name].copy_(value)
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.step, self.loss = state["step"], state["loss"]
-        self.metrics = state["metrics"]
-        return dict(state["random"])
 
 
 def _log(folder: Path, line: dict[str, Any]) -> None:
