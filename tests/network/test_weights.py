@@ -1,5 +1,7 @@
 """Network files describe themselves, are whole or absent, and are checked when read."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,36 @@ def test_a_probe_aware_network_comes_back(path):
     assert isinstance(loaded, ProbeAwareNet)
     for name, value in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"), [(None, "does not say"), ("patches-5", "made to see 'patches-5'")]
+)
+def test_a_network_that_was_made_to_see_something_else_is_refused(path, inputs, said):
+    card = NetworkCard(name="old", family="ptychonn-probe", architecture={"channels": [8, 8, 8]})
+    told = json.loads(card.to_json())
+    assert told["inputs"] == "object-7"
+    told["inputs"] = inputs
+    state = build_module(card).state_dict()
+    save_file(state, path, metadata={"card": json.dumps(told)})
+    for read in (read_card, load_network):
+        with pytest.raises(NetworkError, match=said) as caught:
+            read(path)
+    assert "bundled network" in caught.value.remedy
+    # What it once made can still be opened, with its card as a record.
+    assert NetworkCard.from_json(json.dumps(told), where="result", to_run=False) == card
+
+
+def test_the_first_files_of_the_ptychonn_family_need_not_say_what_they_see():
+    told = json.loads(CARD.to_json())
+    assert told.pop("inputs") == "patterns"
+    assert NetworkCard.from_json(json.dumps({**told, "card_version": 1}), where="here") == CARD
+
+
+def test_a_card_of_a_newer_format_asks_for_an_update():
+    told = json.loads(CARD.to_json())
+    with pytest.raises(NetworkError, match="update napari-ptychonn"):
+        NetworkCard.from_json(json.dumps({**told, "card_version": 99}), where="here")
 
 
 @pytest.mark.parametrize(("dtype", "digits"), [(torch.float16, 11), (torch.bfloat16, 8)])

@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from napari_ptychonn.errors import NetworkError
 
-__all__ = ["CARD_VERSION", "NetworkCard", "Preprocessing"]
+__all__ = ["CARD_VERSION", "INPUTS", "NetworkCard", "Preprocessing"]
 
-CARD_VERSION = 1
+CARD_VERSION = 2
 Family = Literal["ptychonn", "ptychonn-probe"]
+INPUTS: Mapping[str, str] = {"ptychonn": "patterns", "ptychonn-probe": "object-7"}
+"""What the networks of a family are shown, as the files say it: raw patterns, or seven channels
+on the object. The first `ptychonn-probe` networks saw patches, in tensors of the same shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,13 @@ class NetworkCard:
     parents: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """The card as JSON, with the card's own format version."""
-        return json.dumps({"card_version": CARD_VERSION, **asdict(self)}, sort_keys=True)
+        """The card as JSON, with the card's own format version and what the network is shown."""
+        shown = INPUTS.get(self.family)
+        told = {"card_version": CARD_VERSION, "inputs": shown, **asdict(self)}
+        return json.dumps(told, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str, *, where: str) -> NetworkCard:
+    def from_json(cls, text: str, *, where: str, to_run: bool = True) -> NetworkCard:
         """Read a card back.
 
         Parameters
@@ -109,11 +114,14 @@ class NetworkCard:
             JSON made by :meth:`to_json`.
         where : str
             The file it came from, for the error.
+        to_run : bool
+            Whether the network is to be run; False: the card is a record of one that was.
 
         Raises
         ------
         NetworkError
-            The JSON is no card, or one of a newer format.
+            The JSON is no card, or one of a newer format; or (to run) that of a network that
+            must be shown something else than networks of its family are today.
         """
         remedy = "use a network file written by this program, or import foreign weights with "
         remedy += "'napari-ptychonn networks import'"
@@ -125,6 +133,9 @@ class NetworkCard:
                     "card", where, f"format {version} is newer than {CARD_VERSION}",
                     remedy="update napari-ptychonn",
                 )  # fmt: skip
+            inputs = fields.pop("inputs", None)
+            if to_run:
+                _check_inputs(fields["family"], inputs, where)
             fields["preprocessing"] = Preprocessing(**fields["preprocessing"])
             fields["parents"] = tuple(fields["parents"])
             return cls(**fields)
@@ -132,3 +143,16 @@ class NetworkCard:
             raise NetworkError(
                 "card", where, f"not a network card: {error}", remedy=remedy
             ) from None
+
+
+def _check_inputs(family: str, inputs: str | None, where: str) -> None:
+    wanted = INPUTS.get(family, inputs)
+    # Those of `ptychonn` never changed, and its first files do not say them.
+    if inputs == wanted or (inputs is None and family == "ptychonn"):
+        return
+    was = f"was made to see '{inputs}'" if inputs else "does not say what it was made to see"
+    raise NetworkError(
+        "card", where,
+        f"this '{family}' network {was}; networks of its family now see '{wanted}'",
+        remedy="use the bundled network, or train this one again from it",
+    )  # fmt: skip

@@ -170,7 +170,7 @@ def _read(file: h5py.File) -> Reconstruction:
         disagreement=own["disagreement"][()],
         misfit=own["misfit"][()],
         settings=_settings(_dict(own, "settings")),
-        card=NetworkCard.from_json(own["card"].asstr()[()], where=str(file.filename)),
+        card=NetworkCard.from_json(own["card"].asstr()[()], where=str(file.filename), to_run=False),
         provenance=_provenance(_dict(own, "provenance")),
         report=_report(_dict(own, "report")),
         geometry=_geometry(_dict(own, "geometry")),
