@@ -23,6 +23,7 @@ from napari_ptychonn.reconstruction.events import (
     ShouldStop,
     Snapshot,
 )
+from napari_ptychonn.widgets.job_thread import Job
 from napari_ptychonn.widgets.jobs import JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.time_left import TimeLeft, in_words
 
@@ -228,6 +229,105 @@ def test_a_window_slower_than_the_job_gets_only_the_newest_picture(runner, qtbot
         runner.start("draw", events)
         sent.wait(PATIENCE_MS / 1000)  # the window is busy
     assert [picture.stage for picture in pictures] == ["49"]
+
+
+def test_an_event_that_the_runner_does_not_know_is_told_as_it_is(runner, qtbot) -> None:
+    def events(should_stop: ShouldStop) -> Iterator[Any]:
+        yield from ("one", 2, "three")
+        yield Finished(None, stopped=False)
+
+    told: list[object] = []
+    runner.told.connect(told.append)
+    with qtbot.waitSignal(runner.finished, timeout=PATIENCE_MS):
+        runner.start("tell", events)
+    assert told == ["one", 2, "three"]
+
+
+def test_a_dock_says_of_which_events_only_the_newest_matters(qapp, qtbot) -> None:
+    sent = threading.Event()
+
+    def events(should_stop: ShouldStop) -> Iterator[Any]:
+        for number in range(20):
+            yield ("before", number)
+            yield ("after", number)
+            yield number
+        sent.set()
+        yield Finished(None, stopped=False)
+
+    runner = JobRunner(
+        object(), supersedes=lambda event: event[0] if isinstance(event, tuple) else None
+    )
+    told: list[object] = []
+    runner.told.connect(told.append)
+    with qtbot.waitSignal(runner.finished, timeout=PATIENCE_MS):
+        runner.start("draw", events)
+        sent.wait(PATIENCE_MS / 1000)  # the window is busy
+    assert [event for event in told if isinstance(event, tuple)] == [("before", 19), ("after", 19)]
+    assert [event for event in told if isinstance(event, int)] == list(range(20))
+
+
+def test_a_paused_job_waits_between_two_events_and_goes_on(runner, qtbot) -> None:
+    done = []
+
+    def events(should_stop: ShouldStop) -> Iterator[Event[None]]:
+        for number in range(10_000):
+            if should_stop():
+                break
+            time.sleep(0.005)
+            done.append(number)
+            yield Progress("counting", number, 10_000)
+        yield Finished(None, stopped=True)
+
+    with qtbot.waitSignal(runner.progress, timeout=PATIENCE_MS):
+        runner.start("count", events)
+    runner.pause()
+    assert runner.paused
+    qtbot.wait(50)  # the step under way is finished first
+    steps = len(done)
+    qtbot.wait(200)
+    assert len(done) == steps
+    runner.resume()
+    assert not runner.paused
+    qtbot.waitUntil(lambda: len(done) > steps + 3, timeout=PATIENCE_MS)
+    assert runner.running
+
+
+@pytest.mark.parametrize("end", ["cancel", "drop", "shutdown"])
+def test_a_paused_job_that_is_told_to_stop_wakes_at_once(runner, qtbot, end) -> None:
+    with qtbot.waitSignal(runner.progress, timeout=PATIENCE_MS):
+        runner.start("count", counting(10_000, pause=0.005))
+    thread = runner._job.thread
+    runner.pause()
+    qtbot.wait(50)
+    told = time.perf_counter()
+    getattr(runner, end)()
+    thread.join(PATIENCE_MS / 1000)
+    # A tenth of a second is what a person may feel; the rest is for a busy machine.
+    assert time.perf_counter() - told < 0.5
+    assert not thread.is_alive()
+
+
+def test_time_spent_paused_does_not_count_as_time_left(qapp) -> None:
+    job = Job("count", None, None, counting(1), lambda job: None)
+    began = job.clock()
+    job.pause()
+    time.sleep(0.2)
+    assert job.clock() - began < 0.1
+    job.resume()
+    time.sleep(0.05)
+    assert 0.05 <= job.clock() - began < 0.2
+
+
+def test_a_paused_job_holds_its_device(qapp, qtbot) -> None:
+    viewer = object()
+    one, two = JobRunner(viewer), JobRunner(viewer)
+    one.start("the training", counting(10_000, pause=0.005), device="cpu")
+    one.pause()
+    try:
+        with pytest.raises(SettingsError, match="the training is paused, and holds cpu"):
+            two.start("the reconstruction", counting(1), device="auto")
+    finally:
+        one.shutdown()
 
 
 def test_our_errors_are_shown_as_a_sentence_and_others_with_a_traceback(qapp) -> None:
