@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.reconstruction.as_result import as_result
 from napari_ptychonn.reconstruction.product import save
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
@@ -59,3 +60,22 @@ def test_a_saved_reconstruction_is_a_result(tmp_path: Path, unit: LengthUnit, mo
     else:
         assert result.probe is None
     assert (result.distance_m == 2.0) == (unit == "m")
+
+
+@pytest.mark.parametrize("unit", ["m", "px"])
+@pytest.mark.parametrize("modes", [0, 2])
+def test_a_reconstruction_in_memory_is_the_result_that_its_file_is(
+    tmp_path: Path, unit: LengthUnit, modes: int
+) -> None:
+    made = reconstruction(unit, modes)
+    save(made, tmp_path / "r.h5")
+    saved, held = open_result(tmp_path / "r.h5"), as_result(made)
+    np.testing.assert_array_equal(held.object, saved.object)
+    np.testing.assert_allclose(held.corner, saved.corner, rtol=1e-9)
+    assert (held.unit, held.format) == (saved.unit, saved.format)
+    assert held.pixel == pytest.approx(saved.pixel)
+    assert (held.probe is None) == (saved.probe is None)
+    assert held.distance_m == saved.distance_m
+    assert (held.energy_ev is None) == (saved.energy_ev is None)
+    if held.energy_ev is not None:
+        assert held.energy_ev == pytest.approx(saved.energy_ev)

@@ -1,0 +1,35 @@
+"""A reconstruction in memory as a result, as if it had been saved and opened again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_ptychonn.reconstruction.result import Reconstruction
+from napari_ptychonn.scan.results.result import ObjectResult
+
+__all__ = ["as_result"]
+
+
+def as_result(reconstruction: Reconstruction) -> ObjectResult:
+    """The object with the coordinates to cut it at scan positions: a label, a start.
+
+    Parameters
+    ----------
+    reconstruction : Reconstruction
+        Of any scan; its coordinates are those of the scan that it was made from.
+    """
+    geometry = reconstruction.geometry
+    source = reconstruction.provenance.path or Path(reconstruction.name)
+    return ObjectResult(
+        object=reconstruction.object,
+        pixel=reconstruction.pixel,
+        unit=reconstruction.unit,
+        corner=reconstruction.corner,
+        path=source,
+        format="napari-ptychonn",
+        # A job that was stopped early may have no probe at all.
+        probe=reconstruction.probe if len(reconstruction.probe) else None,
+        positions=reconstruction.positions,
+        energy_ev=None if geometry is None else geometry.energy_ev,
+        distance_m=None if geometry is None else geometry.distance_m,
+    )
