@@ -86,6 +86,25 @@ def test_the_first_files_of_the_ptychonn_family_need_not_say_what_they_see():
     assert NetworkCard.from_json(json.dumps({**told, "card_version": 1}), where="here") == CARD
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", 3),
+        ("training", "much"),
+        ("metrics", {"loss": "low"}),
+        ("metrics", {"loss": None}),
+        ("parents", [1]),
+        ("size_multiple", 0),
+        ("pattern_size", 6.4),
+        ("needs_probe", "yes"),
+    ],
+)
+def test_a_card_with_senseless_values_is_no_card(field, value):
+    told = {**json.loads(CARD.to_json()), field: value}
+    with pytest.raises(NetworkError, match="not a network card"):
+        NetworkCard.from_json(json.dumps(told), where="here")
+
+
 def test_a_card_of_a_newer_format_asks_for_an_update():
     told = json.loads(CARD.to_json())
     with pytest.raises(NetworkError, match="update napari-ptychonn"):

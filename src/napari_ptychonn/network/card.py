@@ -138,11 +138,33 @@ class NetworkCard:
                 _check_inputs(fields["family"], inputs, where)
             fields["preprocessing"] = Preprocessing(**fields["preprocessing"])
             fields["parents"] = tuple(fields["parents"])
-            return cls(**fields)
+            card = cls(**fields)
+            _check_types(card)
+            return card
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NetworkError(
                 "card", where, f"not a network card: {error}", remedy=remedy
             ) from None
+
+
+def _check_types(card: NetworkCard) -> None:
+    """Refuse what a damaged or made-up file says, before somebody computes with it."""
+    for kind, names in (
+        (str, ("name", "family", "outputs", "limits", "licence", "source", "version")),
+        (Mapping, ("architecture", "training", "metrics")),
+        (bool, ("needs_probe",)),
+        (int, ("size_multiple",)),
+        (int | None, ("pattern_size",)),
+    ):
+        for name in names:
+            if not isinstance(getattr(card, name), kind):
+                raise TypeError(f"{name} is {getattr(card, name)!r}")
+    if card.size_multiple < 1 or (card.pattern_size is not None and card.pattern_size < 1):
+        raise ValueError("a pattern has no pixels")
+    if not all(isinstance(value, int | float) for value in card.metrics.values()):
+        raise TypeError("a metric is no number")
+    if not all(isinstance(parent, str) for parent in card.parents):
+        raise TypeError("a parent is no name")
 
 
 def _check_inputs(family: str, inputs: str | None, where: str) -> None:

@@ -114,10 +114,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         problem = error.strerror or str(error)
         raise NetworkError("weights", path, problem, remedy="check the path") from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # torch's unpickler raises many kinds for a broken file
         reason = str(error).partition("\n")[0] or "it is empty"
         problem = f"not a readable PyTorch file: {reason}"
-        raise NetworkError("weights", path, problem, remedy="copy the file again") from None
+        raise NetworkError("weights", path, problem, remedy="copy the file again") from error
     for key in ("state_dict", "model_state_dict"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +16,17 @@ from napari_ptychonn.errors import NetworkError, OutputError
 from napari_ptychonn.network import folders
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.folders import SUFFIX, resolve
-from napari_ptychonn.network.weights import read_card, read_state, save_network
+from napari_ptychonn.network.foreign import Layout, import_foreign
+from napari_ptychonn.network.weights import load_network, read_card, read_state, save_network
 
 __all__ = [
     "NetworkEntry",
+    "export_network",
+    "import_network",
     "list_networks",
     "remove",
     "rename",
+    "require_free_name",
     "resolve",
     "store_network",
 ]
@@ -105,6 +112,104 @@ def store_network(
     path = _free_path(name, replace_existing=replace_existing)
     save_network(path, replace(card, name=name), module_or_state)
     return path
+
+
+def import_network(
+    path: str | Path,
+    name: str | None = None,
+    *,
+    layout: Layout = "auto",
+    replace_existing: bool = False,
+) -> Path:
+    """Put a network file, of this program or foreign, among the user's own.
+
+    Parameters
+    ----------
+    path : str or Path
+        A network file (`.safetensors`), or foreign PtychoNN weights (`.pth`, `.pt`, `.ckpt`).
+    name : str, optional
+        Its name from now on; None: that of the file.
+    layout : Layout
+        Layout of foreign weights, see :func:`~napari_ptychonn.network.foreign.import_foreign`.
+    replace_existing : bool
+        Whether an own network of that name is overwritten.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    NetworkError
+        The file is broken, or its card, tensors or name cannot be used, or the name is taken.
+    OutputError
+        The file cannot be written.
+    """
+    path = Path(path).expanduser()
+    name = path.stem if name is None else name
+    if path.suffix == SUFFIX:
+        # The values are copied as they are stored: half precision stays so.
+        card, state = read_card(path), read_state(path)
+    else:
+        card, state = import_foreign(path, layout=layout, name=name)
+    return store_network(name, card, state, replace_existing=replace_existing)
+
+
+def export_network(name: str | Path, path: str | Path) -> Path:
+    """Copy a network, bundled or own, to a file for somebody else.
+
+    Parameters
+    ----------
+    name : str or Path
+        Name of a bundled or stored network, or the path of a network file.
+    path : str or Path
+        The file to be written, or replaced.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    NetworkError
+        There is no such network, or its file is broken.
+    OutputError
+        The file cannot be written, or would be no network file by its name.
+    """
+    source = load_network(name).path
+    target = Path(path).expanduser()
+    if target.suffix != SUFFIX:
+        raise OutputError(
+            "network", target, "is not the name of a network file",
+            remedy=f"give a name that ends with {SUFFIX}",
+        )  # fmt: skip
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise OutputError(
+            "network", target, f"cannot be written: {error.strerror or error}",
+            remedy="choose a folder that can be written and has space",
+        ) from None  # fmt: skip
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def require_free_name(name: str) -> None:
+    """Refuse a name for a network of the user's own before the work for it is done.
+
+    Raises
+    ------
+    NetworkError
+        It is taken, or cannot be a file name.
+    """
+    _free_path(name)
 
 
 def remove(name: str) -> None:
