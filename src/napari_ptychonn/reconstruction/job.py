@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_ptychonn.network.weights import Network
 from napari_ptychonn.reconstruction.events import (
@@ -74,11 +75,13 @@ def reconstruct_events(
     settings: ReconstructionSettings,
     *,
     network: Network | None = None,
+    chosen: NDArray[np.intp] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Event[Reconstruction]]:
     """Reconstruct a scan, telling how it goes.
 
-    Parameters are those of :func:`reconstruct`. The same settings and seed give the same
+    Parameters are those of :func:`reconstruct`; `chosen` (M,) are the numbers of the points
+    to use, where not `settings` say it. The same settings and seed give the same
     object on a CPU.
 
     Yields
@@ -93,7 +96,7 @@ def reconstruct_events(
     """
     started = time.perf_counter()
     torch.manual_seed(settings.seed)
-    prepared = prepare(scan, settings, network)
+    prepared = prepare(scan, settings, network, chosen=chosen)
     for text in prepared.messages:
         yield Message(text)
     stages = Stages(prepared, should_stop)

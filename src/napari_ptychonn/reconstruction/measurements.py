@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ptychonn.scan.model import PatternSource, Scan
+from napari_ptychonn.scan.model import Scan
 
 __all__ = ["HeldOut", "Measurements", "batches"]
 
@@ -40,10 +40,10 @@ class Measurements:
     def __init__(self, scan: Scan, chosen: NDArray[np.intp], device: torch.device) -> None:
         self.chosen = chosen
         self.device = device
+        self._scan = scan
         self.shape = (len(chosen), *scan.pattern_shape)
         mask = np.fft.ifftshift(scan.mask)
         self.mask = torch.from_numpy(np.ascontiguousarray(mask)).to(device)
-        self._source: PatternSource = scan.patterns
         self._kept: Tensor | None = None
         self._held: NDArray[np.bool_] | None = None
         if 4 * int(np.prod(self.shape)) <= _cache_bytes(device):
@@ -61,6 +61,12 @@ class Measurements:
             self._held[missing] = True
         return self._kept[points.to(self.device)]
 
+    def part(self, points: Tensor) -> Measurements:
+        """Those of `points` (K,) alone; counts that are kept here are not kept twice."""
+        if self._kept is None:
+            return Measurements(self._scan, self.chosen[points.cpu().numpy()], self.device)
+        return _Part(self, points.cpu())
+
     def held_out(self, share: float, seed: int) -> HeldOut | None:
         """Split every count by a binomial draw; None where values are not photon counts."""
         probe = self.counts(torch.arange(min(4, len(self.chosen))))
@@ -69,9 +75,23 @@ class Measurements:
         return HeldOut(self, share, seed)
 
     def _read(self, numbers: NDArray[np.intp]) -> Tensor:
-        patterns = self._source.read(self.chosen[numbers])
+        patterns = self._scan.patterns.read(self.chosen[numbers])
         shifted = np.fft.ifftshift(patterns, axes=(1, 2))
         return torch.from_numpy(np.ascontiguousarray(shifted)) * self.mask.cpu()
+
+
+class _Part(Measurements):
+    """Some points of other measurements."""
+
+    def __init__(self, whole: Measurements, points: Tensor) -> None:
+        self.chosen = whole.chosen[points.numpy()]
+        self.device, self.mask = whole.device, whole.mask
+        self.shape = (len(points), *whole.shape[1:])
+        self._kept = whole._kept
+        self._whole, self._points = whole, points
+
+    def counts(self, points: Tensor) -> Tensor:
+        return self._whole.counts(self._points[points.cpu()])
 
 
 def _cache_bytes(device: torch.device) -> int:

@@ -49,7 +49,9 @@ class Prepared:
     frame : Frame
         Their windows, on `device`.
     pixel : tuple[float, float]
-        Object pixel (y, x) in the scan's unit.
+        Pixel (y, x) of the patches in the scan's unit.
+    patch_scale : tuple[float, float]
+        The same in object pixels of the scan.
     probes : tuple of Tensor, (modes, h, w) complex64
         The probe in √photons; where it is a guess, several to choose from; none where
         the network does without and the scan has none, or where patches and patterns have
@@ -69,15 +71,31 @@ class Prepared:
     measurements: Measurements
     frame: Frame
     pixel: tuple[float, float]
+    patch_scale: tuple[float, float]
     probes: tuple[Tensor, ...]
     probe_is_guess: bool
     messages: tuple[str, ...]
 
 
 def prepare(
-    scan: Scan, settings: ReconstructionSettings, network: Network | None = None
+    scan: Scan,
+    settings: ReconstructionSettings,
+    network: Network | None = None,
+    *,
+    chosen: NDArray[np.intp] | None = None,
 ) -> Prepared:
     """Check that everything fits, and lay it out.
+
+    Parameters
+    ----------
+    scan : Scan
+        What is worked on.
+    settings : ReconstructionSettings
+        How.
+    network : Network, optional
+        A loaded network; None: the one that `settings` names.
+    chosen : ndarray, (M,) intp, optional
+        Numbers of the points to use; None: as `settings` say.
 
     Raises
     ------
@@ -99,7 +117,8 @@ def prepare(
     channels_last(network.module.to(device))
     card = network.card
     check_fits(card, scan)
-    chosen = select_points(scan.positions, settings.fraction, settings.region)
+    if chosen is None:
+        chosen = select_points(scan.positions, settings.fraction, settings.region)
     patch_shape = processed_shape(card.preprocessing, scan.pattern_shape)
     scale = patch_pixel_scale(card.preprocessing, scan.pattern_shape)
     one_grid = patch_shape == scan.pattern_shape and scale == (1.0, 1.0)
@@ -118,21 +137,26 @@ def prepare(
         measurements=Measurements(scan, chosen, device),
         frame=make_frame(positions_px, patch_shape).to(device),
         pixel=(base[0] * scale[0], base[1] * scale[1]),
+        patch_scale=scale,
         probes=tuple(torch.from_numpy(probe).to(device) for probe in probes),
         probe_is_guess=is_guess,
         messages=messages,
     )
 
 
-def probe_subset(prepared: Prepared, *, guess: bool) -> tuple[Measurements, Frame]:
+def probe_subset(
+    prepared: Prepared, *, guess: bool, among: NDArray[np.intp] | None = None
+) -> tuple[Measurements, Frame]:
     """Points enough to find the probe from, spread over the scan.
 
-    With `guess`, fewer: they only have to tell candidates apart.
+    With `guess`, fewer: they only have to tell candidates apart. `among` are the places (in
+    `prepared.chosen`) that may be taken; None: all.
     """
     height, width = prepared.scan.pattern_shape
     count = max(60, (_GUESS_PIXELS if guess else _PROBE_PIXELS) // (height * width))
-    corners = prepared.frame.corners.cpu().numpy().astype(np.float64)
-    kept = _compact(corners, count) if guess else spread_evenly(corners, count)
+    rows = np.arange(prepared.frame.n_points) if among is None else among
+    corners = prepared.frame.corners.cpu().numpy()[rows].astype(np.float64)
+    kept = rows[_compact(corners, count) if guess else spread_evenly(corners, count)]
     measurements = Measurements(prepared.scan, prepared.chosen[kept], prepared.device)
     return measurements, prepared.frame.subset(torch.from_numpy(kept).to(prepared.device))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["patch_error", "tile_error"]
+__all__ = ["deviance", "patch_error", "tile_error"]
+
+_OFFSET = 0.2
 
 
 def patch_error(patches: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -46,6 +48,30 @@ def tile_error(found: Tensor, truth: Tensor, weight: Tensor, side: int) -> Tenso
     light = tiles[2].sum((-2, -1))
     errors = (patch_error(*tiles) * light).view(len(found), -1)
     return errors.sum(1) / light.view(len(found), -1).sum(1).clamp_min(1e-6)
+
+
+def deviance(counts: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
+    """Poisson deviance of every pattern, over four, with an offset c against empty pixels.
+
+    ½ Σ [m − I + (I + c) log((I + c) / (m + c))], which has its mean's least value where the
+    model m is the mean of the counts I, at any dose; where there are many photons it is
+    Σ (√I − √m)², the numerator of the R-factor.
+
+    Parameters
+    ----------
+    counts, expected : Tensor, (B, h, w) float
+        Measured counts I, and those expected, m ≥ 0.
+    mask : Tensor, (h, w) or (B, h, w) bool
+        Good pixels.
+
+    Returns
+    -------
+    Tensor, (B,) float
+        Photons.
+    """
+    above, below = counts + _OFFSET, expected + _OFFSET
+    each = expected - counts + above * (above.log() - below.log())
+    return 0.5 * (each * mask).sum((-2, -1))
 
 
 def _tiles(values: Tensor, side: int) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -84,11 +84,15 @@ class TrainingRun:
                     self.average[name].copy_(value)
         self.loss += (float(loss.detach()) - self.loss) * (0.02 if self.step > 50 else 0.2)
 
-    @contextmanager
-    def averaged(self) -> Iterator[nn.Module]:
+    def averaged(self) -> AbstractContextManager[nn.Module]:
         """The network with the averaged weights, for as long as the block runs."""
+        return self.using(self.average)
+
+    @contextmanager
+    def using(self, weights: Mapping[str, Tensor]) -> Iterator[nn.Module]:
+        """The network with other weights, and not in training, while the block runs."""
         own = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average)
+        self.network.load_state_dict(weights)
         self.network.eval()
         try:
             yield self.network
@@ -114,7 +118,7 @@ class TrainingRun:
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self.loss = state["step"], state["loss"]
 
-    def go_back(self, weights: dict[str, Tensor]) -> None:
+    def go_back(self, weights: Mapping[str, Tensor]) -> None:
         """Go on from other weights, with the optimiser's memory cleared."""
         self.network.load_state_dict(weights)
         for name, value in weights.items():

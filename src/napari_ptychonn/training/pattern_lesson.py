@@ -1,0 +1,265 @@
+"""How a `ptychonn` network, which sees raw patterns alone, is taught a scan.
+
+From labels: patches of a reconstruction, cut at the exact positions, weighted with the light
+and compared at the best global phase, or by the published recipe. From the patterns
+themselves: the patches' own diffraction patterns against the measured ones, and the
+agreement of each patch with what all patches together say, stitched anew with every look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.network.preprocess import (
+    StackStatistics,
+    gather_statistics,
+    needs_statistics,
+    transform,
+)
+from napari_ptychonn.network.ptychonn import PtychoNN
+from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector
+from napari_ptychonn.optics.windows import cut_windows
+from napari_ptychonn.reconstruction.device import runs_bfloat16
+from napari_ptychonn.reconstruction.direct import Prediction, predict_directly
+from napari_ptychonn.reconstruction.events import Message, ShouldStop, never
+from napari_ptychonn.reconstruction.frame import Frame
+from napari_ptychonn.reconstruction.stitch import Pass
+from napari_ptychonn.training.finetune_events import Standing
+from napari_ptychonn.training.labels import cut_labels, label_on
+from napari_ptychonn.training.lesson import Check, phase_correlation, shown_patch, view_of
+from napari_ptychonn.training.losses import deviance, patch_error
+from napari_ptychonn.training.rooms import Room, all_of, make_room
+from napari_ptychonn.training.taught import TaughtScan
+
+__all__ = ["PatternLesson"]
+
+_AGREEMENT = 0.3
+"""Weight of the agreement with the stitched object beside the misfit of the patterns."""
+_FLOOR = 1e-4
+
+
+class PatternLesson:
+    """Teaches on batches of patterns.
+
+    Parameters
+    ----------
+    scans : list of TaughtScan
+        With labels, or with probes and the same grid for patches and patterns.
+    card : NetworkCard
+        How the network wants its patterns.
+    batch_size : int
+        Patterns per step.
+    published : bool
+        Mean absolute errors of amplitude and phase, as in the paper.
+    """
+
+    def __init__(
+        self, scans: list[TaughtScan], card: NetworkCard, batch_size: int, *, published: bool
+    ) -> None:
+        self._scans, self._card = scans, card
+        self.batch_size = batch_size
+        self.is_log = not published
+        self._autocast = not published and runs_bfloat16(scans[0].prepared.device)
+        self._checked = [make_room(scan.prepared, scan.held_out, None) for scan in scans]
+        self._statistics: dict[int, StackStatistics] = {}
+        self._labels: dict[int, Target] = {}
+        self._target: Target | None = None
+
+    def settle(self, _network: nn.Module, /, *, should_stop: ShouldStop) -> Iterator[Message]:
+        """Gather what the network's preprocessing must know of the scans."""
+        for number in range(len(self._scans)):
+            self._statistics_of(number, should_stop)
+        yield from ()
+
+    def look(
+        self, network: nn.Module, rng: np.random.Generator, *, should_stop: ShouldStop
+    ) -> Iterator[Message]:
+        """Choose a scan; without labels, stitch what the network makes of a room of it."""
+        assert isinstance(network, PtychoNN)
+        number = int(rng.integers(len(self._scans)))
+        scan = self._scans[number]
+        if scan.label is not None:
+            if number not in self._labels:
+                room = all_of(scan.prepared, scan.teaching)
+                self._labels[number] = Target(scan, number, room, *_label(scan, room.frame))
+            self._target = self._labels[number]
+            return
+        room = make_room(scan.prepared, scan.teaching, rng)
+        part = Pass(room.frame, scan.prepared.device)
+        for event in self._predictions(network, number, room):
+            if isinstance(event, Message):
+                yield event
+            else:
+                part.add(event.patches.clone(), event.weight, event.points)
+            if should_stop():
+                return
+        stitched = part.stitch()
+        self._target = Target(scan, number, room, stitched.object().clone(), stitched.lit.clone())
+
+    def loss(self, network: nn.Module, rng: np.random.Generator) -> Tensor:
+        """Error of a batch of patches: its logarithm, or the published one."""
+        assert isinstance(network, PtychoNN)
+        target = self._target
+        assert target is not None
+        room = target.room
+        count = min(self.batch_size, room.n_points)
+        points = torch.from_numpy(np.sort(rng.choice(room.n_points, count, replace=False)))
+        device = target.scan.prepared.device
+        raw = target.scan.scan.patterns.read(room.numbers[points.numpy()])
+        statistics = self._statistics_of(target.number)
+        inputs = transform(raw, self._card.preprocessing, statistics, mask=target.scan.scan.mask)
+        batch = torch.from_numpy(inputs)[:, None].to(device)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._autocast):
+            patches = network.patches(batch)
+        wanted, weight = target.patches(points.to(device))
+        if not self.is_log:
+            return published_error(patches, wanted, weight > 0)
+        error = (patch_error(patches, wanted, weight).clamp_min(0) + _FLOOR).sqrt().mean()
+        if target.scan.label is not None:
+            return error.log()
+        found = patch_misfit(target.scan, room, patches, points)
+        return (found.deviance.sum() / found.counted.sum().clamp_min(1) + _AGREEMENT * error).log()
+
+    @torch.no_grad()
+    def check(self, network: nn.Module, *, should_stop: ShouldStop) -> Check | None:
+        """How well the network does on the held-out points; None where it was stopped."""
+        assert isinstance(network, PtychoNN)
+        losses, misfits, phases, views = [], [], [], []
+        shown = None
+        for number, (scan, room) in enumerate(zip(self._scans, self._checked, strict=True)):
+            target = None
+            if scan.label is not None:
+                target = Target(scan, number, room, *_label(scan, room.frame))
+            part, errors, missed = Pass(room.frame, scan.prepared.device), [], []
+            for event in self._predictions(network, number, room):
+                if should_stop():
+                    return None
+                if isinstance(event, Message):
+                    continue
+                patches = event.patches.clone()
+                part.add(patches, event.weight, event.points)
+                if scan.probe is not None:
+                    missed.append(patch_misfit(scan, room, patches, event.points.cpu()))
+                wanted = None
+                if target is not None:
+                    wanted, weight = target.patches(event.points)
+                    errors.append(self._error(patches, wanted, weight))
+                if shown is None:
+                    shown = shown_patch(scan, room, int(event.points[0]), patches, wanted)
+            stitched = part.stitch()
+            views.append(view_of(stitched.object(), stitched.weight, room.frame, number))
+            if missed:
+                total = [sum(float(each[k].sum()) for each in missed) for k in range(3)]
+                misfits.append(total[1] / max(total[2], 1e-30))
+            if target is None:
+                losses.append(total[0] / max(total[2], 1e-30))
+            else:
+                losses.append(float(torch.cat(errors).mean()))
+                seen = stitched.weight * target.known
+                phases.append(phase_correlation(stitched.object(), target.object, seen))
+        standing = Standing(
+            loss=float(np.exp(np.mean(np.log(np.maximum(losses, 1e-12))))),
+            misfit=float(np.mean(misfits)) if misfits else None,
+            phase_correlation=float(np.mean(phases)) if phases else None,
+        )
+        return Check(standing, tuple(views), shown)
+
+    def _error(self, patches: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+        if not self.is_log:
+            return published_error(patches, wanted, weight > 0)[None]
+        return (patch_error(patches, wanted, weight).clamp_min(0) + _FLOOR).sqrt()
+
+    def _predictions(
+        self, network: PtychoNN, number: int, room: Room
+    ) -> Iterator[Prediction | Message]:
+        scan = self._scans[number]
+        return predict_directly(
+            network, self._card, scan.scan, room.numbers, torch.arange(room.n_points),
+            self._statistics_of(number), scan.weight, batch_size=scan.prepared.batch_size,
+        )  # fmt: skip
+
+    def _statistics_of(
+        self, number: int, should_stop: ShouldStop = never
+    ) -> StackStatistics | None:
+        preprocessing = self._card.preprocessing
+        if not needs_statistics(preprocessing):
+            return None
+        if number not in self._statistics:
+            scan = self._scans[number]
+            self._statistics[number] = gather_statistics(
+                scan.scan.patterns, preprocessing, indices=scan.prepared.chosen,
+                mask=scan.scan.mask, should_stop=should_stop,
+            )  # fmt: skip
+        return self._statistics[number]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What patches are compared with.
+
+    Attributes
+    ----------
+    scan : TaughtScan
+        The scan.
+    number : int
+        Its number.
+    room : Room
+        The points.
+    object : Tensor, (H, W) complex64
+        On the room's frame.
+    known : Tensor, (H, W) bool
+        Where it is known.
+    """
+
+    scan: TaughtScan
+    number: int
+    room: Room
+    object: Tensor
+    known: Tensor
+
+    def patches(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches (B, h, w) of the object at points (B,), and the weight of their pixels."""
+        frame = self.room.frame
+        sure = cut_windows(self.known, frame.indices(points))
+        return cut_labels(self.object, frame, points), self.scan.weight * sure
+
+
+def published_error(patches: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
+    """Mean absolute error of the amplitude plus that of the phase, where labels are known."""
+    amplitude = (patches.abs() - wanted.abs()).abs()
+    phase = (patches.angle() - wanted.angle()).abs()
+    return ((amplitude + phase) * known).sum() / known.sum().clamp_min(1)
+
+
+class PatchMisfit(NamedTuple):
+    """Deviance, Σ(√I − |F(P·O)|)² and ΣI of every patch, (B,) each, photons."""
+
+    deviance: Tensor
+    missed: Tensor
+    counted: Tensor
+
+
+def patch_misfit(scan: TaughtScan, room: Room, patches: Tensor, points: Tensor) -> PatchMisfit:
+    """Compare the diffraction patterns of patches (B, h, w) with the measured ones."""
+    assert scan.probe is not None
+    # A patch is centred on its exact position, and so is the probe.
+    modelled = intensity(to_detector(exit_waves(scan.probe, patches)))
+    counts, mask = room.measurements.counts(points), room.measurements.mask
+    missed = ((counts.sqrt() - modelled.detach().sqrt()) * mask).square().sum((-2, -1))
+    return PatchMisfit(deviance(counts, modelled, mask), missed, (counts * mask).sum((-2, -1)))
+
+
+def _label(scan: TaughtScan, frame: Frame) -> tuple[Tensor, Tensor]:
+    """The label on a frame, its mean phase removed, and where it is known."""
+    assert scan.label is not None
+    values, known = label_on(scan.label, frame, scan.prepared.pixel)
+    mean = values.sum()
+    return values * torch.polar(torch.ones_like(mean.real), -mean.angle()), known

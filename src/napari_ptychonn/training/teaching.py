@@ -1,0 +1,285 @@
+"""The rounds of a fine-tuning: look, learn, check, keep the best."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_ptychonn.errors import OutputError, SettingsError
+from napari_ptychonn.network.weights import Network
+from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress, ShouldStop
+from napari_ptychonn.training.best import Best
+from napari_ptychonn.training.checkpoint import (
+    load_checkpoint,
+    random_state,
+    restore_random_state,
+    save_checkpoint,
+)
+from napari_ptychonn.training.finetune_events import FineTuned, FinetuneEvent, Losses, Standing
+from napari_ptychonn.training.finetune_settings import FinetuneSettings
+from napari_ptychonn.training.plan import make_plan, rate_of
+from napari_ptychonn.training.report import pictures_of, taught_card
+from napari_ptychonn.training.taught import TaughtScan
+
+__all__ = ["STEPS_PER_LOOK", "Teaching"]
+
+STEPS_PER_LOOK = 32
+_CHECKPOINT_SECONDS = 20
+_MOST_SETBACKS = 3
+
+
+class Teaching:
+    """One fine-tuning, from laid-out scans to the best weights.
+
+    Parameters
+    ----------
+    network : Network
+        To start from, on its device; its module is taught in place.
+    scans : list of TaughtScan
+        What teaches.
+    settings : FinetuneSettings
+        How.
+    should_stop : callable
+        Asked several times a second.
+
+    Raises
+    ------
+    SettingsError
+        Teacher or preset do not fit the network.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        scans: list[TaughtScan],
+        settings: FinetuneSettings,
+        *,
+        should_stop: ShouldStop,
+    ) -> None:
+        self._network, self._scans, self._settings = network, scans, settings
+        self._should_stop = should_stop
+        self._rng = np.random.default_rng(settings.seed)
+        self._best = Best(network.module.state_dict())
+        self._start = dict(self._best.weights)
+        self._steps: int | None = None
+        self._setbacks = 0
+        self._messages: list[str] = []
+        self._checkpoint = settings.folder / "checkpoint.pt" if settings.folder else None
+        self._saved = self._began = time.monotonic()
+        self._earlier = 0.0
+        self._cannot_save = False
+        plan = make_plan(network, scans, settings, lambda: self._steps, lambda: self._setbacks)
+        self._lesson, self._run = plan.lesson, plan.run
+        self._steps = self._planned_steps()
+
+    def restore(self) -> bool:
+        """Go on where a checkpoint in the folder was; whether there is one.
+
+        Raises
+        ------
+        PtychonnError
+            It cannot be read.
+        SettingsError
+            It is of another training.
+        """
+        if self._checkpoint is None or not self._checkpoint.exists():
+            return False
+        state = load_checkpoint(self._checkpoint)
+        if state.get("told") != self._told():
+            raise SettingsError(
+                "checkpoint", self._checkpoint, "it is of a training with other settings or scans",
+                remedy="delete it to start afresh, or use another folder",
+            )  # fmt: skip
+        for scan, kept in zip(self._scans, state["scans"], strict=True):
+            scan.restore(kept)
+        self._run.restore(state["run"])
+        self._best.restore(state["best"])
+        self._steps, self._setbacks = state["steps"], state["setbacks"]
+        self._earlier, self._messages = state["seconds"], list(state["messages"])
+        self._lesson.batch_size = state["batch_size"]
+        restore_random_state(self._rng, state["random"])
+        return True
+
+    def run(self, *, resumed: bool) -> Iterator[FinetuneEvent]:
+        """Teach, and end with what was best."""
+        if not resumed:
+            for message in self._lesson.settle(self._run.network, should_stop=self._should_stop):
+                yield self._said(message.text)
+        with self._run.using(self._start) as network:
+            first = self._lesson.check(network, should_stop=self._should_stop)
+        if first is None:
+            unknown = Standing(math.nan, None, None)
+            yield Finished(self._outcome(unknown, unknown), stopped=True)
+            return
+        self._best.offer(self._start, first.standing, 0)
+        for view in first.views:
+            yield replace(view, kind="before")
+        yield Losses(self._run.step, None, first.standing.loss, self._best.step == 0)
+        if first.patch is not None:
+            yield first.patch
+        self._began = time.monotonic()
+        while not self._should_stop() and not self._is_over():
+            yield from self._round()
+        yield from self._conclude(first.standing)
+
+    def _round(self) -> Iterator[FinetuneEvent]:
+        if time.monotonic() - self._saved > _CHECKPOINT_SECONDS:
+            yield from self._save()
+        round_began = time.monotonic()
+        with self._run.averaged() as network:
+            for message in self._lesson.look(network, self._rng, should_stop=self._should_stop):
+                yield self._said(message.text)
+        if self._should_stop():
+            return
+        losses: list[float] = []
+        while len(losses) < STEPS_PER_LOOK and not self._is_over() and not self._should_stop():
+            found = self._step()
+            if isinstance(found, Message):
+                yield found
+                if self._setbacks >= _MOST_SETBACKS:
+                    return
+                break
+            losses.append(found)
+            total = self._steps or self._run.step + STEPS_PER_LOOK
+            yield Progress(f"step {self._run.step}", self._run.step, max(total, self._run.step))
+        if losses:
+            mean = float(np.mean(losses))
+            yield from self._judge(math.exp(mean) if self._lesson.is_log else mean)
+        if self._steps is None and losses:
+            assert self._settings.minutes is not None
+            rounds = self._settings.minutes * 60 / (time.monotonic() - round_began)
+            self._steps = max(STEPS_PER_LOOK, round(rounds * STEPS_PER_LOOK))
+
+    def _step(self) -> float | Message:
+        """One optimiser step: its loss, or why there was none."""
+        run = self._run
+        try:
+            loss = self._lesson.loss(run.network, self._rng)
+            value = float(loss.detach())
+            if math.isfinite(value):
+                run.learn(loss)
+                return value
+        except torch.OutOfMemoryError:
+            if self._lesson.batch_size == 1:
+                raise
+            self._lesson.batch_size = max(1, self._lesson.batch_size // 2)
+            torch.cuda.empty_cache()
+            return self._said(
+                "The device's memory is full: going on with batches of "
+                f"{self._lesson.batch_size} patterns."
+            )
+        self._setbacks += 1
+        run.go_back(self._best.weights)
+        if self._setbacks >= _MOST_SETBACKS:
+            return self._said("The loss is not finite again: the training ends with the best.")
+        return self._said(
+            f"The loss is not finite after {run.step} steps: going on from the best weights, at "
+            "half the learning rate."
+        )
+
+    def _judge(self, training_loss: float) -> Iterator[FinetuneEvent]:
+        step = self._run.step
+        with self._run.averaged() as network:
+            check = self._lesson.check(network, should_stop=self._should_stop)
+        if check is None:
+            return
+        better = self._best.offer(self._run.average, check.standing, step)
+        yield Losses(step, training_loss, check.standing.loss, better)
+        for view in check.views:
+            yield replace(view, kind="after", step=step)
+        if check.patch is not None:
+            yield check.patch
+        yield Metrics("held out", check.standing.as_dict())
+
+    def _save(self) -> Iterator[Message]:
+        """Write a checkpoint; where that fails, say so once, and go on."""
+        self._saved = time.monotonic()
+        if self._checkpoint is None:
+            return
+        state = {
+            "told": self._told(),
+            "scans": [scan.state() for scan in self._scans],
+            "run": self._run.state(),
+            "best": self._best.state(),
+            "steps": self._steps,
+            "setbacks": self._setbacks,
+            "seconds": self._seconds(),
+            "messages": list(self._messages),
+            "batch_size": self._lesson.batch_size,
+            "random": random_state(self._rng),
+        }
+        try:
+            save_checkpoint(self._checkpoint, state)
+            self._cannot_save = False
+        except OutputError as error:
+            if not self._cannot_save:
+                yield self._said(f"Training goes on without a checkpoint: {error}")
+            self._cannot_save = True
+
+    def _conclude(self, before: Standing) -> Iterator[FinetuneEvent]:
+        assert self._best.standing is not None
+        stopped = not self._is_over()
+        outcome = self._outcome(before, self._best.standing, stopped=stopped)
+        if not stopped:
+            with self._run.using(self._start):
+                olds = yield from pictures_of(self._network, self._scans, "before")
+            with self._run.using(self._best.weights):
+                news = yield from pictures_of(self._network, self._scans, "after")
+            outcome = replace(outcome, pictures=tuple(zip(olds, news, strict=True)))
+        yield Finished(outcome, stopped=stopped)
+
+    def _outcome(self, before: Standing, after: Standing, *, stopped: bool = True) -> FineTuned:
+        step, best = self._run.step, self._best.step
+        seconds = self._seconds()
+        return FineTuned(
+            state={name: value.cpu() for name, value in self._best.weights.items()},
+            card=taught_card(
+                self._network.card, self._scans, self._settings, before, after,
+                {
+                    "steps_done": step,
+                    "best_step": best,
+                    "seconds": round(seconds),
+                    "batch": self._lesson.batch_size,
+                    "peak_rate": rate_of(self._settings, self._network.card.family),
+                },
+            ),
+            before=before,
+            after=after,
+            step=step,
+            best_step=best,
+            steps=self._steps or step,
+            seconds=seconds,
+            stopped=stopped,
+            messages=tuple(self._messages),
+        )  # fmt: skip
+
+    def _is_over(self) -> bool:
+        done = self._steps is not None and self._run.step >= self._steps
+        return done or self._setbacks >= _MOST_SETBACKS
+
+    def _planned_steps(self) -> int | None:
+        settings = self._settings
+        if settings.epochs is None:
+            return settings.steps
+        points = sum(len(scan.teaching) for scan in self._scans)
+        return max(1, math.ceil(settings.epochs * points / self._lesson.batch_size))
+
+    def _seconds(self) -> float:
+        return self._earlier + time.monotonic() - self._began
+
+    def _said(self, text: str) -> Message:
+        self._messages.append(text)
+        return Message(text)
+
+    def _told(self) -> str:
+        """What a checkpoint must agree in."""
+        told: dict[str, Any] = {**self._settings.as_dict(), "device": None}
+        told["scans"] = [[scan.scan.name, scan.scan.n_points] for scan in self._scans]
+        return json.dumps(told, sort_keys=True)
