@@ -173,6 +173,43 @@ def test_a_foreign_network_can_be_written_to_a_file(
     assert not own_networks.exists()
 
 
+def test_networks_are_exported_imported_renamed_and_removed(
+    shell: Shell, own_networks: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "shared.safetensors"
+    assert shell("networks", "export", "ptychonn-probe", "-o", file).code == 0
+    ran = shell("networks", "import", file)
+    assert ran.code == 0, ran.err
+    assert "shared: ptychonn-probe" in ran.out
+    again = shell("networks", "import", file)
+    assert (again.code, "choose another name" in again.err) == (1, True)
+    assert shell("networks", "import", file, "--replace").code == 0
+    assert shell("networks", "import", file, "-o", tmp_path / "copy.safetensors").code == 2
+    assert shell("networks", "rename", "shared", "lab").code == 0
+    assert read_card(own_networks / "lab.safetensors").name == "lab"
+    assert "lab " in shell("networks").out
+    assert shell("networks", "remove", "lab").code == 0
+    assert not list(own_networks.iterdir())
+    gone = shell("networks", "remove", "ptychonn-probe")
+    assert gone.code == 1
+    assert "not one of your own" in gone.err
+    assert shell("networks", "export", "ptychonn-probe", "-o", tmp_path / "net.pth").code == 1
+
+
+@pytest.mark.usefixtures("own_networks")
+def test_a_fine_tuned_network_is_listed_with_what_it_was_made_from(
+    shell: Shell, own_networks: Path
+) -> None:
+    card = NetworkCard("tuned", "ptychonn", parents=("ptychonn",), training={"date": "2026-01-02"})
+    save_network(own_networks / "tuned.safetensors", card, PtychoNN())
+    line = next(line for line in shell("networks").out.splitlines() if "tuned" in line)
+    assert line.endswith("from ptychonn")
+    assert "2026-01-02" in line
+    rows = json.loads(shell("networks", "list", "--json").out)
+    assert next(row for row in rows if row["name"] == "tuned")["parents"] == ["ptychonn"]
+    assert "training: date" in shell("networks", "info", "tuned").out
+
+
 def test_a_broken_own_network_is_listed_with_its_trouble(shell: Shell, own_networks: Path) -> None:
     own_networks.mkdir()
     (own_networks / "bad.safetensors").write_bytes(b"no")

@@ -219,6 +219,7 @@ def test_a_card_reads_as_rows_and_an_entry_has_date_and_size(own):
     story = {"date": "2026-01-02", "examples": {"photons": [50.0, 1e7]}, "minutes": None}
     story["started_from"] = {"name": "stage 1", "training": {"steps": 5}}
     card = replace(CARD, parents=("base", "lab"), training=story, metrics={"loss": 0.12345})
+    card = replace(card, limits="\x1b[2Jnone")
     store_network("mine", card, build_module(CARD))
     entry = list_networks()[1]
     rows = dict(card_rows(entry.card))
@@ -229,6 +230,7 @@ def test_a_card_reads_as_rows_and_an_entry_has_date_and_size(own):
     assert rows["training: started from"] == "stage 1"
     assert rows["measured: loss"] == "0.1235"
     assert "training: minutes" not in rows
+    assert rows["limits"] == "\ufffd[2Jnone"
     assert date_of(entry) == "2026-01-02"
     assert size_of(entry).endswith(" kB")
     undated = list_networks()[0]

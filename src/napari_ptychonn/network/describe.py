@@ -51,7 +51,7 @@ def card_rows(card: NetworkCard) -> list[tuple[str, str]]:
     ]
     rows += [(f"training: {_words(key)}", _value(key, v)) for key, v in card.training.items()]
     rows += [(f"measured: {case}", f"{value:.4g}") for case, value in card.metrics.items()]
-    return [(what, value) for what, value in rows if value]
+    return [(_printable(what), _printable(value)) for what, value in rows if value]
 
 
 def date_of(entry: NetworkEntry) -> str:
@@ -73,6 +73,11 @@ def size_of(entry: NetworkEntry) -> str:
     except OSError:
         return ""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def _printable(text: str) -> str:
+    """A file from elsewhere must not command the terminal."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _differences(preprocessing: Preprocessing) -> dict[str, Any]:
