@@ -1,0 +1,249 @@
+"""The dialog 'My networks', and the boxes that follow what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+
+from napari_ptychonn.network import folders
+from napari_ptychonn.network.card import NetworkCard
+from napari_ptychonn.network.store import store_network
+from napari_ptychonn.network.weights import build_module, read_card, save_network
+from napari_ptychonn.widgets.folder_watch import FolderWatch
+from napari_ptychonn.widgets.network_box import BUNDLED, FROM_FILE, NetworkBox
+from napari_ptychonn.widgets.networks_dialog import NetworksDialog
+
+CARD = NetworkCard(
+    name="any",
+    family="ptychonn",
+    architecture={"encoder": [2], "decoder": [2]},
+    size_multiple=2,
+    parents=("ptychonn",),
+    training={"date": "2026-01-02"},
+)
+WAIT_MS = 10_000
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the person's networks, which does not exist yet."""
+    folder = tmp_path / "data" / "networks"
+    monkeypatch.setenv(folders.NETWORKS_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def shown() -> Iterator[list[str]]:
+    """Messages that napari showed."""
+    messages: list[str] = []
+
+    def note(notification) -> None:
+        messages.append(notification.message)
+
+    notification_manager.notification_ready.connect(note)
+    yield messages
+    notification_manager.notification_ready.disconnect(note)
+
+
+@pytest.fixture
+def box(own: Path, qtbot) -> NetworkBox:
+    widget = NetworkBox()
+    qtbot.addWidget(widget)
+    widget.show()
+    return widget
+
+
+def open_dialog(box: NetworkBox, qtbot) -> NetworksDialog:
+    dialog = box.show_networks()
+    qtbot.waitUntil(lambda: dialog.list.rowCount() > 0, timeout=WAIT_MS)
+    return dialog
+
+
+def make(name: str, card: NetworkCard = CARD) -> None:
+    store_network(name, card, build_module(card))
+
+
+def offered(box: NetworkBox) -> list[str]:
+    return [box.box.itemText(row) for row in range(box.box.count())]
+
+
+def listed(dialog: NetworksDialog) -> list[str]:
+    return [dialog.list.item(row, 0).text() for row in range(dialog.list.rowCount())]
+
+
+def press(button, qtbot) -> None:
+    assert button.isEnabled()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def settled(dialog: NetworksDialog, qtbot, said: str) -> None:
+    qtbot.waitUntil(lambda: said in dialog.status.text(), timeout=WAIT_MS)
+
+
+def test_every_box_offers_a_network_as_soon_as_anybody_stores_it(box, own, qtbot):
+    other = NetworkBox()
+    qtbot.addWidget(other)
+    assert not own.parent.exists()
+    assert "lab" not in offered(box)
+    make("lab")
+    for each in (box, other):
+        qtbot.waitUntil(lambda each=each: "lab" in offered(each), timeout=WAIT_MS)
+    assert box.network() == other.network() == BUNDLED
+    (own / "lab.safetensors").unlink()
+    qtbot.waitUntil(lambda: "lab" not in offered(box), timeout=WAIT_MS)
+
+
+def test_a_chosen_network_that_is_gone_says_so_and_stays_chosen(box, own, qtbot):
+    make("lab")
+    box.select("lab")
+    (own / "lab.safetensors").unlink()
+    qtbot.waitUntil(lambda: "lab (not found)" in offered(box), timeout=WAIT_MS)
+    assert box.network() == "lab"
+
+
+def test_a_file_is_offered_by_its_name(box, tmp_path):
+    file = tmp_path / "elsewhere.safetensors"
+    save_network(file, CARD, build_module(CARD))
+    with_signal = []
+    box.chosen.connect(lambda: with_signal.append(box.network()))
+    box.select(str(file))
+    assert offered(box)[-2:] == ["elsewhere.safetensors", FROM_FILE]
+    assert with_signal == [str(file)]
+
+
+def test_the_dialog_lists_all_networks_and_shows_the_card_of_the_chosen_one(box, own, qtbot):
+    make("lab")
+    (own / "bad.safetensors").write_bytes(b"no")
+    dialog = open_dialog(box, qtbot)
+    assert listed(dialog) == ["ptychonn-probe", "ptychonn", "bad", "lab"]
+    cells = [dialog.list.item(3, column).text() for column in range(5)]
+    assert cells == ["lab", "own", "ptychonn", "ptychonn", "2026-01-02"]
+    assert dialog.chosen().name == BUNDLED
+    assert not dialog.rename_button.isEnabled()
+    assert not dialog.delete_button.isEnabled()
+    dialog.select("lab")
+    told = {
+        dialog.card.item(row, 0).text(): dialog.card.item(row, 1).text()
+        for row in range(dialog.card.rowCount())
+    }
+    assert told["name"] == "lab"
+    assert told["made from"] == "ptychonn"
+    dialog.select("bad")
+    assert "not a readable" in dialog.card.item(0, 1).text()
+    assert not dialog.use_button.isEnabled()
+    assert dialog.delete_button.isEnabled()
+    # The box learns from the same list what is broken.
+    assert "bad (broken)" in offered(box)
+
+
+def test_a_renamed_network_stays_chosen_under_its_new_name(box, own, qtbot, monkeypatch):
+    make("lab")
+    box.select("lab")
+    dialog = open_dialog(box, qtbot)
+    assert dialog.chosen().name == "lab"
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: (" beamline 2 ", True))
+    press(dialog.rename_button, qtbot)
+    settled(dialog, qtbot, "is called 'beamline 2' now")
+    assert read_card(own / "beamline 2.safetensors").name == "beamline 2"
+    assert dialog.chosen().name == "beamline 2"
+    assert box.network() == "beamline 2"
+    assert "beamline 2" in offered(box)
+
+
+def test_deleting_asks_first_and_then_goes_back_to_the_bundled_network(
+    box, own, qtbot, monkeypatch
+):
+    make("lab")
+    box.select("lab")
+    dialog = open_dialog(box, qtbot)
+    asked = []
+
+    def answer(_parent, _title, question):
+        asked.append(question)
+        buttons = QMessageBox.StandardButton
+        return buttons.No if len(asked) == 1 else buttons.Yes
+
+    monkeypatch.setattr(QMessageBox, "question", answer)
+    press(dialog.delete_button, qtbot)
+    assert (own / "lab.safetensors").exists()
+    press(dialog.delete_button, qtbot)
+    settled(dialog, qtbot, "'lab' is deleted")
+    assert "'lab'" in asked[0]
+    assert not list(own.iterdir())
+    assert "lab" not in listed(dialog)
+    assert box.network() == BUNDLED
+
+
+def test_an_exported_network_is_imported_under_the_given_name(
+    box, own, qtbot, tmp_path, monkeypatch
+):
+    make("lab")
+    dialog = open_dialog(box, qtbot)
+    dialog.select("lab")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
+    press(dialog.export_button, qtbot)
+    settled(dialog, qtbot, "is written to")
+    file = tmp_path / "out.safetensors"
+    assert file.read_bytes() == (own / "lab.safetensors").read_bytes()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **said: (f"{said['text']} two", True))
+    press(dialog.import_button, qtbot)
+    settled(dialog, qtbot, "as 'out two'")
+    assert dialog.chosen().name == "out two"
+    assert read_card(own / "out two.safetensors") == replace(CARD, name="out two")
+
+
+def test_a_taken_name_is_one_message_that_says_what_to_do(box, own, qtbot, tmp_path, shown):
+    make("lab")
+    dialog = open_dialog(box, qtbot)
+    before = listed(dialog)
+    dialog.bring(own / "lab.safetensors", "lab")
+    settled(dialog, qtbot, "choose another name")
+    qtbot.waitUntil(lambda: len(shown) == 1, timeout=WAIT_MS)
+    assert "choose another name" in shown[0]
+    assert listed(dialog) == before
+    assert dialog.import_button.isEnabled()
+
+
+def test_use_and_back_to_the_bundled_network_set_the_box(box, own, qtbot):
+    make("lab")
+    dialog = open_dialog(box, qtbot)
+    dialog.select("lab")
+    press(dialog.use_button, qtbot)
+    assert box.network() == "lab"
+    press(dialog.bundled_button, qtbot)
+    assert box.network() == BUNDLED
+    assert dialog.chosen().name == BUNDLED
+
+
+def test_the_open_dialog_follows_what_others_store(box, own, qtbot):
+    dialog = open_dialog(box, qtbot)
+    make("lab")
+    qtbot.waitUntil(lambda: "lab" in listed(dialog), timeout=WAIT_MS)
+    assert dialog.chosen().name == BUNDLED
+
+
+def test_the_button_opens_one_dialog_and_a_closed_one_is_opened_anew(box, own, qtbot):
+    press(box.manage, qtbot)
+    dialog = box.show_networks()
+    assert box.show_networks() is dialog
+    press(dialog.close_button, qtbot)
+    assert box.show_networks() is not dialog
+
+
+def test_a_watch_follows_a_folder_that_comes_and_goes(tmp_path, qtbot):
+    folder = tmp_path / "a" / "b"
+    watch = FolderWatch(lambda: folder)
+    for change in (lambda: folder.mkdir(parents=True), (folder / "f").touch, (folder / "f").unlink):
+        with qtbot.waitSignal(watch.changed, timeout=WAIT_MS):
+            change()
+    with qtbot.waitSignal(watch.changed, timeout=WAIT_MS):
+        folder.rmdir()
+    with qtbot.waitSignal(watch.changed, timeout=WAIT_MS):
+        folder.mkdir()
