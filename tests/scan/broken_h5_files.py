@@ -1,8 +1,10 @@
 """What can be wrong inside a HDF5 file that opens: one change of its tree, chosen at random."""
 
 import os
+import zlib
 
 import h5py
+import hdf5plugin
 import numpy as np
 
 STRANGE_SHAPES = [
@@ -29,6 +31,11 @@ ATTRIBUTES = [
     "units", "unit", "axes", "type", "NX_class", "signal", "pixel_height_m", "pixel_width_m",
     "MATLAB_class", "Detector_distance_m", "Pixel_size", "Photon_energy_kev", "Center_x_pixel",
     "interpretation", "near_field", "propagation_distance",
+]  # fmt: skip
+PACKINGS = [
+    {"compression": "gzip"}, {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    {"compression": "lzf"}, {"shuffle": True}, hdf5plugin.Bitshuffle(),
+    hdf5plugin.Bitshuffle(cname="zstd"), hdf5plugin.Blosc(), hdf5plugin.LZ4(), hdf5plugin.Zstd(),
 ]  # fmt: skip
 TEXTS = [b"", b"m", b"um", b"furlong", b"\xff\xfe\xfd", b"a\nb", b"x" * 70_000, b"J", b"None"]
 TEXTS += [b"array", b"scalar", b"deg", b"translation:y:x", b"\x00", "µm".encode()]
@@ -290,10 +297,19 @@ def _storage(file, name, random):
         lead = file.require_group(os.path.dirname(f"/{name}"))  # noqa: PTH120
         h5py.h5d.create(lead.id, name.rsplit("/", 1)[-1].encode(), stored, space, plist)
     elif kind == "chunk":
-        made = _put(
-            file, name, attributes, shape=shape, dtype=dtype, chunks=shape, compression="gzip"
-        )
-        made.id.write_direct_chunk((0,) * len(shape), random.bytes(int(random.integers(1, 300))))
+        packing = PACKINGS[random.integers(len(PACKINGS))]
+        data = _filled(shape, dtype, random)
+        made = _put(file, name, attributes, data=data, chunks=shape, **packing)
+        start = (0,) * len(shape)
+        packed = bytearray(made.id.read_direct_chunk(start)[1])
+        near = len(packed) if random.random() < 0.3 else min(len(packed), 30)
+        for at in random.integers(0, near, random.integers(1, 4)):
+            packed[at] = random.integers(256)
+        packed = packed[: random.integers(1, len(packed))] if random.random() < 0.2 else packed
+        if random.random() < 0.2:
+            packed = zlib.compress(random.bytes(int(random.integers(1, 300))))
+        skipped = int(random.integers(4)) if random.random() < 0.1 else 0
+        made.id.write_direct_chunk(start, bytes(packed), filter_mask=skipped)
     elif kind == "raw file":
         size = int(np.prod(shape)) * dtype.itemsize
         where = ("gone.raw", "notes.txt")[random.integers(2)]

@@ -17,6 +17,7 @@ __all__ = ["looks_like_amplitudes"]
 
 _PATTERNS = 12
 _PIXELS = 20_000
+_ALL_PIXELS = 2**25
 _SAME = 1e-4
 _MOST_STEPS = 40
 _FEWEST_LEVELS = 3
@@ -31,7 +32,7 @@ def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
     Parameters
     ----------
     patterns : PatternSource
-        Values as stored; 12 patterns spread over the scan are read.
+        Values as stored; 12 patterns spread over the scan, or fewer large ones, are read.
 
     Returns
     -------
@@ -40,7 +41,9 @@ def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
         have no steps, or there are too few of them, and do not tell.
     """
     n_points = patterns.shape[0]
-    some = np.linspace(0, n_points - 1, min(n_points, _PATTERNS)).round().astype(np.intp)
+    affordable = max(2, _ALL_PIXELS // (patterns.shape[1] * patterns.shape[2]))
+    count = min(n_points, _PATTERNS, affordable)
+    some = np.linspace(0, n_points - 1, count).round().astype(np.intp)
     # One at a time: a detector may have millions of pixels, and a part of them says it.
     parts = []
     for number in np.unique(some):

@@ -29,6 +29,9 @@ from napari_ptychonn.scan.units import metres_per
 
 __all__ = ["assemble"]
 
+MAX_PROBE_PIXELS = 2**25
+"""Of all modes together: 128 of 512 × 512."""
+
 
 def assemble(contents: Contents, path: Path, format_name: str, options: ScanOptions) -> Scan:
     """Make the scan: side files, orientation, mask, units, checks.
@@ -256,6 +259,11 @@ def _probe(
     if stored.ndim < 2 or not stored.size or stored.dtype.kind not in "cfiu":
         problem = f"{name} has shape {stored.shape} and type {stored.dtype}"
         remedy = "choose another probe with --probe FILE or --dataset probe=/PATH"
+        raise ScanError("probe", path, problem, remedy=remedy)
+    modes = stored.size // (stored.shape[-2] * stored.shape[-1])
+    if modes * shape[0] * shape[1] > MAX_PROBE_PIXELS:
+        problem = f"{name} has {modes} modes, too many for {shape[0]} × {shape[1]} pixels"
+        remedy = "choose a probe of fewer modes, or crop the patterns in the file"
         raise ScanError("probe", path, problem, remedy=remedy)
     probe = stored.reshape(-1, *stored.shape[-2:]).astype(np.complex64)
     if probe.shape[1:] != shape:

@@ -24,6 +24,8 @@ __all__ = ["blind_pixels", "largest_count", "leave_out"]
 MAX_STACKS = 6
 """Of a stack made of many files, so many are looked into."""
 MAX_FRAMES = 6
+MAX_PIXELS = 2**25
+"""Of all frames of a stack looked at, of which there are at least two."""
 FLAGS = (-1, -2)
 
 
@@ -48,6 +50,7 @@ def blind_pixels(patterns: PatternSource) -> NDArray[np.bool_]:
         if leaf is None or leaf.dtype.kind == "u" or leaf.shape[1:] != size:
             return np.zeros(size, np.bool_)
         share = max(1, MAX_FRAMES // min(len(leaves), MAX_STACKS))
+        share = min(share, max(2, MAX_PIXELS // (size[0] * size[1])))
         last = leaf.shape[0] - 1
         chosen = np.unique(np.linspace(0, last, min(share, last + 1)).astype(np.intp))
         for place in chosen:

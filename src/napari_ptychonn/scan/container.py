@@ -14,10 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.chunks import read_part
+from napari_ptychonn.scan.heaps import GuardedFile
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.npy_members import opened_zip, read_header, read_values
 from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
-from napari_ptychonn.scan.storage import DAMAGE, reading, require_readable, require_small, resolve
+from napari_ptychonn.scan.storage import (
+    DAMAGE,
+    names_in,
+    reading,
+    require_readable,
+    require_small,
+    resolve,
+)
 
 __all__ = ["Container", "DatasetInfo", "open_container"]
 
@@ -129,13 +138,19 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         problem = "it is neither HDF5 nor npz" if start else "it is empty"
         raise ScanError("scan file", path, problem, remedy=remedy)
     try:
-        h5file = h5py.File(path, "r")
+        h5file = GuardedFile(path)
     except OSError as error:
         reason = "it is truncated" if "truncated" in str(error) else f"cannot be opened: {error}"
         remedy = "copy it again, or wait until it is written and closed"
         raise ScanError("scan file", path, reason, remedy=remedy) from None
     with h5file:
-        yield h5file
+        try:
+            yield h5file
+        except ScanError as error:
+            if not h5file.is_damaged:
+                raise
+            problem = f"it is damaged, a heap of its texts is broken: {error.problem}"
+            raise ScanError("scan file", path, problem, remedy="copy it again") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +188,7 @@ class H5Container:
         """All datasets, soft and external links to datasets included."""
         found: list[DatasetInfo] = []
         with reading("its list of datasets", self.path):
-            _walk(self.file, "", found, set())
+            _walk(self.file, self.file, "", found, set())
         return found
 
     def array(self, name: str) -> NDArray[Any]:
@@ -182,7 +197,7 @@ class H5Container:
         with reading(name, self.path):
             require_readable(dataset, name, self.path)
             require_small(dataset, name, self.path)
-            return np.asarray(dataset[()])
+            return read_part(dataset)
 
     def attribute(self, name: str, key: str) -> Any | None:
         """An attribute of a dataset or group, None where there is none."""
@@ -261,20 +276,22 @@ class NpzContainer:
             raise ScanError("dataset", self.path, f"there is no array {name}", remedy=remedy)
 
 
-def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo], seen: set[int]) -> None:
+def _walk(
+    file: h5py.File, group: h5py.Group, prefix: str, found: list[DatasetInfo], seen: set[int]
+) -> None:
     # Hard links can form a circle, too: a group is listed under one of its names.
     place = h5py.h5o.get_info(group.id).addr
     if place in seen:
         return
     seen.add(place)
-    for name in group:
+    for name in names_in(group):
         if len(found) >= MAX_LISTED:
             return
         path = f"{prefix}/{name}"
         # Groups behind soft or external links are left out: they could form a circle.
         is_hard = isinstance(group.get(name, getlink=True), h5py.HardLink)
         try:
-            item = group[name]
+            item = file[path]
         except DAMAGE:
             continue
         if isinstance(item, h5py.Dataset):
@@ -283,7 +300,7 @@ def _walk(group: h5py.Group, prefix: str, found: list[DatasetInfo], seen: set[in
             except DAMAGE:
                 found.append(DatasetInfo(path, (), "not readable"))
         elif isinstance(item, h5py.Group) and is_hard:
-            _walk(item, path, found, seen)
+            _walk(file, item, path, found, seen)
 
 
 def _describe(dataset: h5py.Dataset, path: str) -> DatasetInfo:

@@ -10,7 +10,6 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions
@@ -120,9 +119,4 @@ def masked_source(container: Container, name: str, mask: NDArray[np.bool_] | Non
     ScanError
         The dataset cannot be used, or the mask has another shape.
     """
-    source = container.patterns(name, None if mask is None else ~mask)
-    if mask is not None and mask.shape != source.shape[1:]:
-        problem = f"mask is {mask.shape}, but the patterns of {name} are {source.shape[1:]}"
-        remedy = "choose another dataset with --dataset mask=/PATH"
-        raise ScanError("mask", container.path, problem, remedy=remedy)
-    return source
+    return container.patterns(name, None if mask is None else ~mask)

@@ -190,18 +190,29 @@ def translation_yx(container: Container, name: str, n_points: int) -> NDArray[np
 
 
 def position_unit(
-    positions: NDArray[np.float64], unit: str | None, name: str, notes: list[str]
+    container: Container,
+    positions: NDArray[np.float64],
+    unit: str | None,
+    name: str,
+    notes: list[str],
 ) -> str:
-    """The unit of positions (N, 2): as recorded, else metres, unless that cannot be."""
+    """The unit of positions (N, 2): as recorded, else metres, unless that cannot be.
+
+    Raises
+    ------
+    ScanError
+        The unit is not known.
+    """
+    path = container.path
     finite = positions[np.isfinite(positions).all(1)]
     span = float(np.ptp(finite, axis=0).max()) if len(finite) else 0.0
     recorded = unit or "m"
     if not span or recorded.strip().lower() in ("px", "pixel", "pixels"):
         return recorded
-    if SPANS_M[0] <= span * metres_per(recorded, None, name) <= SPANS_M[1]:
+    if SPANS_M[0] <= span * metres_per(recorded, path, name) <= SPANS_M[1]:
         return recorded
     for other in ("m", "um", "mm", "nm"):
-        if SPANS_M[0] <= span * metres_per(other, None, name) <= SPANS_M[1]:
+        if SPANS_M[0] <= span * metres_per(other, path, name) <= SPANS_M[1]:
             notes.append(f"{name} cannot span {span:g} {recorded}: it is taken in {other}")
             return other
     return recorded

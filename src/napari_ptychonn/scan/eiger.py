@@ -15,7 +15,7 @@ from napari_ptychonn.scan.combined import ConcatenatedPatterns
 from napari_ptychonn.scan.container import Container, H5Container
 from napari_ptychonn.scan.contents import masked_source
 from napari_ptychonn.scan.model import PatternSource
-from napari_ptychonn.scan.storage import DAMAGE
+from napari_ptychonn.scan.storage import DAMAGE, names_in
 
 __all__ = ["LinkedStack", "link_file", "linked_names", "linked_stack"]
 
@@ -47,7 +47,7 @@ def linked_names(container: Container, group: str) -> list[str]:
         return []
     try:
         found = container.file.get(group)
-        names = list(found) if isinstance(found, h5py.Group) else []
+        names = names_in(found) if isinstance(found, h5py.Group) else []
     except DAMAGE:
         return []
     numbered = [(int(match[1]), name) for name in names if (match := NUMBERED.match(name))]

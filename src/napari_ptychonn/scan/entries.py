@@ -109,7 +109,7 @@ def attribute_number(container: Container, name: str, key: str) -> float | None:
     if stored is None:
         return None
     try:
-        value = float(stored)
+        value = math.nan if np.iscomplexobj(stored) else float(stored)
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.chunks import read_part
 from napari_ptychonn.scan.container import Container, H5Container
 from napari_ptychonn.scan.storage import DAMAGE, require_readable, resolve
 
@@ -17,7 +18,7 @@ __all__ = ["common_mask"]
 
 MAX_FRAMES = 32
 """Frames looked at, evenly spread: masks rarely change within a scan."""
-MAX_PIXELS = 2**27
+MAX_PIXELS = 2**25
 """Of all frames looked at together."""
 
 
@@ -83,7 +84,7 @@ def _some_frames(container: Container, name: str, shape: tuple[int, ...]) -> NDA
     require_readable(dataset, name, container.path)
     places = [np.unravel_index(number, shape[:-2]) for number in chosen]
     try:
-        return np.stack([np.asarray(dataset[place]) for place in places])
+        return np.stack([read_part(dataset, tuple(map(int, place))) for place in places])
     except DAMAGE as error:
         raise _no_mask(container, f"{name} cannot be read: {error}") from None
 

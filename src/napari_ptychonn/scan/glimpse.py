@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.chunks import read_part
 from napari_ptychonn.scan.container import Container, H5Container, open_container
 from napari_ptychonn.scan.entries import chosen_positions
 from napari_ptychonn.scan.options import ScanOptions
@@ -188,7 +189,7 @@ def _read(container: Container, name: str, place: tuple[Any, ...]) -> NDArray[An
     dataset: h5py.Dataset = resolve(container.file, name, container.path)
     require_readable(dataset, name, container.path)
     try:
-        return np.asarray(dataset[tuple(map(int, place))] if place else dataset[()])
+        return read_part(dataset, tuple(map(int, place)))
     except DAMAGE as error:
         problem, remedy = f"{name} cannot be read: {error}", "copy the file again"
         raise ScanError("dataset", container.path, problem, remedy=remedy) from None

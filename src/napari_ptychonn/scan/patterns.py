@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.chunks import read_part
 from napari_ptychonn.scan.counts import require_counts, require_stack
 from napari_ptychonn.scan.crop import crop_or_pad
 from napari_ptychonn.scan.model import PatternSource
@@ -61,9 +62,11 @@ class ArrayPatterns:
         Raises
         ------
         ScanError
-            The array has not three axes, or is complex or not numeric.
+            The array has not three axes, is complex or not numeric, or `bad` is of another
+            shape.
         """
         require_stack(self.array.shape, self.array.dtype, self.where, self.dataset)
+        _require_fitting(self.bad, self.array.shape[1:], self.where, self.dataset)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -116,7 +119,8 @@ class H5Patterns:
     Raises
     ------
     ScanError
-        The dataset cannot be opened, or is no stack of real numbers.
+        The dataset cannot be opened, is no stack of real numbers, or `bad` is of another
+        shape.
     """
 
     def __init__(
@@ -131,6 +135,7 @@ class H5Patterns:
             except DAMAGE as error:
                 raise self._gone(error) from None
         require_stack(shape, dtype, self.path, dataset, raster=True)
+        _require_fitting(bad, shape[-2:], self.path, dataset)
         self._stored_shape: tuple[int, ...] = shape
         self.dtype: np.dtype[Any] = dtype
 
@@ -206,10 +211,10 @@ class H5Patterns:
     def _block(self, stored: h5py.Dataset, start: int, stop: int) -> NDArray[Any]:
         try:
             if len(self._stored_shape) == 3:
-                return np.asarray(stored[start:stop])
+                return read_part(stored, (slice(start, stop),))
             columns = self._stored_shape[1]
             points = [divmod(point, columns) for point in range(start, stop)]
-            return np.stack([stored[row, column] for row, column in points])
+            return np.stack([read_part(stored, point) for point in points])
         except DAMAGE as error:
             raise ScanError(
                 "patterns",
@@ -315,6 +320,15 @@ class MaskedPatterns:
         frames = self.source.read(indices)
         frames[:, ~self.mask] = 0
         return frames
+
+
+def _require_fitting(
+    bad: NDArray[np.bool_] | None, size: tuple[int, ...], where: str | Path | None, dataset: str
+) -> None:
+    if bad is not None and bad.shape != size:
+        problem = f"mask is {bad.shape}, but the patterns of {dataset} are {size}"
+        remedy = "choose another dataset with --dataset mask=/PATH"
+        raise ScanError("mask", where, problem, remedy=remedy)
 
 
 def _runs(unique: NDArray[np.intp], longest: int) -> list[tuple[int, int]]:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.heaps import GuardedFile
 
-__all__ = ["broken_link", "require_sources"]
+__all__ = ["BLOCK", "MAX_DEPTH", "UNLIMITED", "broken_link", "numbered", "require_sources"]
 
 MAX_DEPTH = 16
 """Links or virtual datasets that lead from one to the next; more are a circle."""
@@ -68,7 +69,7 @@ def broken_link(path: Path, name: str, depth: int = 0) -> tuple[str, str] | None
     if depth > MAX_DEPTH:
         return f"{name} is a link that leads in a circle", "write the file again"
     parts = [part for part in name.split("/") if part]
-    with h5py.File(path, "r") as file:
+    with GuardedFile(path) as file:
         group: h5py.Group = file
         for number, part in enumerate(parts):
             here, rest = "/" + "/".join(parts[: number + 1]), parts[number + 1 :]
@@ -95,6 +96,11 @@ def broken_link(path: Path, name: str, depth: int = 0) -> tuple[str, str] | None
     return None
 
 
+def numbered(name: str, number: int) -> str:
+    """A name in which every ``%b`` is the number of a block."""
+    return BLOCK.sub(lambda match: f"{number:{match[1]}d}", name)
+
+
 def _require(dataset: h5py.Dataset, name: str, path: Path, depth: int) -> None:
     if not dataset.is_virtual:
         return
@@ -118,7 +124,7 @@ def _require(dataset: h5py.Dataset, name: str, path: Path, depth: int) -> None:
     taken: dict[tuple[str, str], list[h5py.VDSmap]] = {}
     for source in sources:
         for file, number in _blocks(own.parent, source.file_name):
-            inside = _numbered(source.dset_name, number)
+            inside = numbered(source.dset_name, number)
             taken.setdefault((file, inside), []).append(source)
     step = 1 + len(taken) // MAX_OPENED
     for (file, inside), maps in list(taken.items())[::step]:
@@ -133,7 +139,7 @@ def _require_source(
     name, path = said
     remedy = f"copy {place.name} again, or write {name} again"
     try:
-        with h5py.File(place, "r") as file:
+        with GuardedFile(place) as file:
             found = file.get(inside)
             if not isinstance(found, h5py.Dataset):
                 link = broken_link(place, inside)
@@ -217,7 +223,7 @@ def _first_missing(folder: Path, file: str) -> str | None:
     absent = next((number for number in expected if number not in numbers), None)
     if absent is None:
         return None
-    return _numbered(file, absent)
+    return numbered(file, absent)
 
 
 def _blocks(folder: Path, file: str) -> Iterator[tuple[str, int]]:
@@ -232,7 +238,3 @@ def _blocks(folder: Path, file: str) -> Iterator[tuple[str, int]]:
     for beside in sorted(place.parent.iterdir()):
         if match := wanted.fullmatch(beside.name):
             yield str(beside.relative_to(folder)), int(match[1])
-
-
-def _numbered(name: str, number: int) -> str:
-    return BLOCK.sub(lambda match: f"{number:{match[1]}d}", name)

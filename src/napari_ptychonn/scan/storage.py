@@ -13,7 +13,7 @@ import hdf5plugin  # noqa: F401  (registers the detectors' compression filters)
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.sources import broken_link, require_sources
 
-__all__ = ["DAMAGE", "reading", "require_readable", "require_small", "resolve"]
+__all__ = ["DAMAGE", "names_in", "reading", "require_readable", "require_small", "resolve"]
 
 DAMAGE = (
     OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError
@@ -42,6 +42,11 @@ def reading(name: str, path: Path) -> Iterator[None]:
         raise ScanError(
             "dataset", path, problem, remedy=f"{remedy}another dataset with --dataset ROLE=/PATH"
         ) from None
+
+
+def names_in(group: h5py.Group) -> list[str]:
+    """Names in a group; those that are badly encoded, which h5py gives as bytes, are left out."""
+    return [name for name in group if isinstance(name, str)]
 
 
 def resolve(file: h5py.File, name: str, path: Path) -> h5py.Dataset:

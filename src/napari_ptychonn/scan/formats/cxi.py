@@ -118,7 +118,7 @@ def cxi_contents(
         positions = translation_yx(container, translation, n_points)
         unit = container.info(translation).units
         if options.positions_unit is None:
-            unit = position_unit(positions, unit, translation, notes)
+            unit = position_unit(container, positions, unit, translation, notes)
         notes.append("CXI translations are taken as probe positions, without negation")
     probe, is_guess = None, False
     illumination = _chosen(container, options, "probe", PROBES)

@@ -120,7 +120,7 @@ def _with_axes(
     if unit is None and options.positions_unit is None:
         notes.append("positions without a unit are taken in metres, as ptypy does")
     if options.positions_unit is None:
-        unit = position_unit(positions, unit, ", ".join(names), notes)
+        unit = position_unit(container, positions, unit, ", ".join(names), notes)
     notes.append("x and y of the stage are taken as probe positions, without negation")
     return replace(
         contents,

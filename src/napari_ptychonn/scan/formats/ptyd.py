@@ -23,7 +23,7 @@ from napari_ptychonn.scan.entries import is_group, reals, shape_of, unusable
 from napari_ptychonn.scan.frame_masks import common_mask
 from napari_ptychonn.scan.model import HC_EV_M
 from napari_ptychonn.scan.options import ScanOptions
-from napari_ptychonn.scan.storage import DAMAGE
+from napari_ptychonn.scan.storage import DAMAGE, names_in
 
 __all__ = ["Ptyd"]
 
@@ -73,7 +73,7 @@ def _numbers(container: Container) -> list[int]:
         return []
     try:
         found = container.file.get("/chunks")
-        names = list(found) if isinstance(found, h5py.Group) else []
+        names = names_in(found) if isinstance(found, h5py.Group) else []
     except DAMAGE:
         return []
     return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
