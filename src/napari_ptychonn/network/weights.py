@@ -24,7 +24,15 @@ from napari_ptychonn.network.folders import resolve
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.ptychonn import PtychoNN
 
-__all__ = ["Network", "build_module", "load_network", "read_card", "read_state", "save_network"]
+__all__ = [
+    "Network",
+    "build_module",
+    "fresh_module",
+    "load_network",
+    "read_card",
+    "read_state",
+    "save_network",
+]
 
 CARD_KEY = "card"
 NOT_OURS = (
@@ -65,17 +73,36 @@ def build_module(card: NetworkCard) -> nn.Module:
     NetworkError
         The architecture is not one of the family's.
     """
+    with torch.random.fork_rng(devices=[]):
+        return _built(card)
+
+
+def _built(card: NetworkCard) -> nn.Module:
     families: dict[str, type[nn.Module]] = {"ptychonn": PtychoNN, "ptychonn-probe": ProbeAwareNet}
     family = families.get(card.family)
     if family is None:
         problem = f"family '{card.family}' is unknown"
         raise NetworkError("card", card.name, problem, remedy="update napari-ptychonn")
     try:
-        with torch.random.fork_rng(devices=[]):
-            return family(**card.architecture).eval()
+        return family(**card.architecture).eval()
     except (TypeError, ValueError, RuntimeError) as error:
         problem = f"architecture {dict(card.architecture)} cannot be built: {error}"
         raise NetworkError("card", card.name, problem, remedy="update napari-ptychonn") from None
+
+
+def fresh_module(card: NetworkCard, seed: int) -> nn.Module:
+    """The module that a card describes with random weights of a seed, in eval mode.
+
+    The global random state is left as it was.
+
+    Raises
+    ------
+    NetworkError
+        The architecture is not one of the family's.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _built(card)
 
 
 def channels_last(module: ModuleT) -> ModuleT:

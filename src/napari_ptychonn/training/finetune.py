@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
 from napari_ptychonn.errors import SettingsError
-from napari_ptychonn.network.weights import load_network
+from napari_ptychonn.network.weights import fresh_module, load_network
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.events import Finished, Message, ShouldStop, never
 from napari_ptychonn.scan.model import Scan
@@ -102,6 +103,8 @@ def finetune_events(
     with device_lock(device):
         torch.manual_seed(settings.seed)
         network = load_network(settings.network, device=device)
+        if settings.fresh:
+            network = replace(network, module=fresh_module(network.card, settings.seed).to(device))
         taught = [lay_out(scan, settings, network) for scan in scans]
         for number, scan in enumerate(taught):
             for text in scan.prepared.messages:

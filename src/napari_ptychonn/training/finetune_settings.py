@@ -24,6 +24,8 @@ class FinetuneSettings:
     ----------
     network : str
         Name of a bundled or stored network, or the path of a network file, to start from.
+    fresh : bool
+        Forget its weights: start from random ones, as a network for one's own setup does.
     teacher : {"physics", "labels", "sweeps", "lsqml", "rpie"}
         Who teaches: the measured patterns themselves; a reconstruction that is given; or
         one that is made first, by our sweeps or by an engine of pty-chi.
@@ -64,6 +66,7 @@ class FinetuneSettings:
     """
 
     network: str = "ptychonn-probe"
+    fresh: bool = False
     teacher: Teacher = "physics"
     preset: Preset = "own"
     minutes: float | None = 5.0

@@ -66,7 +66,7 @@ class PatternLesson:
         self._scans, self._card = scans, card
         self.batch_size = batch_size
         self.is_log = not published
-        self._autocast = not published and runs_bfloat16(scans[0].prepared.device)
+        self._autocast = runs_bfloat16(scans[0].prepared.device)
         self._checked = [make_room(scan.prepared, scan.held_out, None) for scan in scans]
         self._statistics: dict[int, StackStatistics] = {}
         self._labels: dict[int, Target] = {}
