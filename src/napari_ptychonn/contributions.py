@@ -48,7 +48,8 @@ def get_reader(path: Paths) -> Reader | None:
     """Reader of scans and of results, or None for files that are neither.
 
     A file with a scan's extension that nobody could open (cut off, or of another kind) is
-    taken too, so that the person reads why.
+    taken too, so that the person reads why. Frames alone (``/entry/data/data``), without
+    positions in the file or beside it, are left to others: many NeXus files are no scans.
 
     Parameters
     ----------
@@ -155,7 +156,7 @@ def _is_ours(path: str) -> bool:
                 return True
     except ScanError:
         return Path(path).is_file()
-    return is_scan(path)
+    return is_scan(path, frames_suffice=False)
 
 
 def _read(path: Paths) -> list[LayerDataTuple]:

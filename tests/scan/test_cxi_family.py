@@ -9,7 +9,7 @@ from scan_cxi_files import BAD, cxi_basis, write_cdtools, write_diamond, write_n
 from scan_world import DISTANCE_M, ENERGY_EV, PITCH_M, WAVELENGTH_M, World, write_cxi
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.open import open_scan
+from napari_ptychonn.scan.open import is_scan, open_scan
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.orientation import inverse_orientation, orient
 
@@ -55,6 +55,18 @@ def put(path, name, value, unit=None):
             file[name] = value
         if unit is not None:
             file[name].attrs["units"] = unit
+
+
+def test_complex_data_are_no_patterns(tmp_path, world):
+    path = tmp_path / "scan.cxi"
+    write_cxi(path, world)
+    waves = np.ones((3, *world.size), np.complex64)
+    put(path, "entry_1/data_1/data", waves)
+    put(path, f"{DETECTOR}/data", world.patterns)
+    frames = open_scan(path).patterns.read(np.arange(1))
+    assert frames.any()
+    put(path, f"{DETECTOR}/data", waves)
+    assert not is_scan(path)
 
 
 def test_pynx_writes_positions_in_rows_and_its_mask_for_all_frames(tmp_path, world):

@@ -110,6 +110,20 @@ def test_files_that_are_no_scan_are_left_to_other_readers(scan_file: Path, tmp_p
     assert contributions.get_reader([str(scan_file), str(other)]) is None
 
 
+def test_frames_without_positions_are_left_to_other_readers(tmp_path: Path) -> None:
+    frames = tmp_path / "tomogram.nxs"
+    with h5py.File(frames, "w") as file:
+        file["entry/data/data"] = np.ones((5, 16, 16), np.uint16)
+    assert contributions.get_reader(str(frames)) is None
+    beside = tmp_path / "tomogram_positions.csv"
+    beside.write_text("y_um,x_um\n" + "".join(f"{n},{n % 2}\n" for n in range(5)))
+    assert contributions.get_reader(str(frames)) is not None
+    beside.unlink()
+    with h5py.File(frames, "a") as file:
+        file["entry/positions"] = np.random.default_rng(0).random((5, 2))
+    assert contributions.get_reader(str(frames)) is not None
+
+
 def test_a_file_cut_off_gives_one_message_and_no_layers(
     scan_file: Path, tmp_path: Path, messages: list[str]
 ) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.assemble import assemble
+from napari_ptychonn.scan.beside import positions_beside
 from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.contents import ScanFormat
 from napari_ptychonn.scan.formats import FORMATS, known_formats
+from napari_ptychonn.scan.formats.entry_data import EntryData
 from napari_ptychonn.scan.geometry_datasets import with_chosen_geometry
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.options import ScanOptions
@@ -65,13 +67,16 @@ def open_scan(path: str | Path, options: ScanOptions | None = None) -> Scan:
         return assemble(contents, file, known.name, chosen)
 
 
-def is_scan(path: str | Path) -> bool:
+def is_scan(path: str | Path, *, frames_suffice: bool = True) -> bool:
     """Whether a file is a scan of a known format; looks inside, reads no pattern.
 
     Parameters
     ----------
     path : str or Path
         Any file or folder.
+    frames_suffice : bool
+        Whether ``/entry/data/data`` is enough, which NeXus files of all kinds have; else
+        positions must be in the file or lie beside it.
 
     Returns
     -------
@@ -80,7 +85,11 @@ def is_scan(path: str | Path) -> bool:
     """
     try:
         with open_container(path) as container:
-            return any(_detects(known, container) for known in known_formats())
+            found = (known for known in known_formats() if _detects(known, container))
+            known = next(found, None)
+            if isinstance(known, EntryData) and not frames_suffice:
+                return positions_beside(container.path) is not None
+            return known is not None
     except ScanError:
         return False
 

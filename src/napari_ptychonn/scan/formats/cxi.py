@@ -71,8 +71,8 @@ class Cxi:
     name: str = field(default="CXI", init=False)
 
     def detect(self, container: Container) -> bool:
-        """Whether the file has CXI's pattern datasets."""
-        return any(container.has(name) for name in PATTERNS)
+        """Whether the file has CXI's pattern datasets, of real numbers."""
+        return any(container.has(name) and not _is_complex(container, name) for name in PATTERNS)
 
     def load(self, container: Container, options: ScanOptions) -> Contents:
         """Read positions, probe, mask and geometry.
@@ -104,7 +104,8 @@ def cxi_contents(
         There are no patterns, or a dataset does not have the shape it must have.
     """
     datasets: dict[str, str] = {}
-    name = _chosen(container, options, "patterns", patterns)
+    possible = [each for each in patterns if not _is_complex(container, each)]
+    name = _chosen(container, options, "patterns", possible)
     if name is None:
         remedy = "choose the patterns with --dataset patterns=/PATH"
         raise ScanError("patterns", container.path, f"there is no {patterns[0]}", remedy=remedy)
@@ -162,6 +163,14 @@ def beam_energy(container: Container, notes: list[str]) -> float | None:
     """Wavelength in metres from the energy of the beam, where the file has it."""
     energy = photon_energy_ev(container, BEAM_ENERGIES, notes, is_beam=True)
     return HC_EV_M / energy if energy else None
+
+
+def _is_complex(container: Container, name: str) -> bool:
+    """Whether it holds waves: results, which CXI stores under the names of patterns."""
+    try:
+        return container.info(name).dtype.lstrip("<>=|").startswith("complex")
+    except ScanError:
+        return False  # that it cannot be read is said when it is loaded
 
 
 def _wavelength(container: Container, notes: list[str]) -> float | None:
