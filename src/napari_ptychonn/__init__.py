@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from napari_ptychonn.scan.options import ScanOptions
     from napari_ptychonn.simulation.settings import SimulationSettings
     from napari_ptychonn.simulation.simulate import simulate
+    from napari_ptychonn.training.finetune import finetune, finetune_events
+    from napari_ptychonn.training.finetune_events import FineTuned
+    from napari_ptychonn.training.finetune_settings import FinetuneSettings
 
 __all__ = [
+    "FineTuned",
+    "FinetuneSettings",
     "OrientationSearch",
     "Reconstruction",
     "ReconstructionSettings",
@@ -30,6 +35,8 @@ __all__ = [
     "SimulationSettings",
     "__version__",
     "find_orientation",
+    "finetune",
+    "finetune_events",
     "load_network",
     "open_scan",
     "reconstruct",
@@ -40,6 +47,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
+    "FineTuned": "training.finetune_events",
+    "FinetuneSettings": "training.finetune_settings",
     "OrientationSearch": "reconstruction.orient",
     "Reconstruction": "reconstruction.result",
     "ReconstructionSettings": "reconstruction.settings",
@@ -47,6 +56,8 @@ _HOME = {
     "ScanOptions": "scan.options",
     "SimulationSettings": "simulation.settings",
     "find_orientation": "reconstruction.orient",
+    "finetune": "training.finetune",
+    "finetune_events": "training.finetune",
     "load_network": "network.weights",
     "open_scan": "scan.open",
     "reconstruct": "reconstruction.job",

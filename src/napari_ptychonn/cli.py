@@ -11,6 +11,7 @@ import typer
 from napari_ptychonn import __version__
 from napari_ptychonn.commands.convert import convert
 from napari_ptychonn.commands.demo import demo
+from napari_ptychonn.commands.finetune import finetune
 from napari_ptychonn.commands.info import info
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, Interrupted, interruptible
 from napari_ptychonn.commands.networks import networks
@@ -82,6 +83,7 @@ def _options(
 app.command()(demo)
 app.command()(info)
 app.command()(reconstruct)
+app.command()(finetune)
 app.command()(convert)
 app.command()(simulate)
 app.command()(pretrain)
