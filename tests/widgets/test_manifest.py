@@ -57,4 +57,4 @@ def test_the_manifest_at_the_root_is_the_one_of_the_package(repository: Path) ->
 
 def test_the_docks_have_the_names_that_people_know(manifest: PluginManifest) -> None:
     names = [widget.display_name for widget in manifest.contributions.widgets]
-    assert names == ["Load scan", "Reconstruct"]
+    assert names == ["Load scan", "Reconstruct", "Fine-tune"]

@@ -27,6 +27,8 @@ __all__ = [
     "add_reconstruction",
     "layers_of_runs",
     "limits",
+    "named_reconstructions",
+    "next_run",
     "reconstruction_layers",
     "reconstructions_in",
     "show_colorbars",
@@ -59,7 +61,7 @@ def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction) -> l
         The new layers, bottom first.
     """
     earlier = layers_of_runs(viewer, reconstruction.name)
-    run = 1 + max((layer.metadata[KEY]["run"] for layer in earlier), default=0)
+    run = next_run(viewer, reconstruction.name)
     for layer in earlier:
         layer.visible = False
     layers = make_layers(reconstruction_layers(reconstruction, run=run))
@@ -81,6 +83,12 @@ def layers_of_runs(viewer: ViewerModel, scan_name: str) -> list[Layer]:
     ]
 
 
+def next_run(viewer: ViewerModel, scan_name: str) -> int:
+    """Number of the next reconstruction of the scan of that name."""
+    earlier = layers_of_runs(viewer, scan_name)
+    return 1 + max((int(layer.metadata[KEY]["run"]) for layer in earlier), default=0)
+
+
 def reconstructions_in(viewer: ViewerModel) -> list[Reconstruction]:
     """The reconstructions that layers of a viewer show, each once, in the order of the layers."""
     found: list[Reconstruction] = []
@@ -91,7 +99,23 @@ def reconstructions_in(viewer: ViewerModel) -> list[Reconstruction]:
     return found
 
 
-def reconstruction_layers(reconstruction: Reconstruction, *, run: int = 1) -> list[LayerDataTuple]:
+def named_reconstructions(viewer: ViewerModel) -> list[tuple[str, Reconstruction]]:
+    """The same, each with the name of its uppermost image."""
+    named: list[tuple[str, Reconstruction]] = []
+    for each in reconstructions_in(viewer):
+        layers = [
+            layer
+            for layer in viewer.layers
+            if layer.metadata.get(KEY, {}).get("reconstruction") is each
+        ]
+        images = [layer for layer in layers if isinstance(layer, Image)]
+        named.append(((images or layers)[-1].name, each))
+    return named
+
+
+def reconstruction_layers(
+    reconstruction: Reconstruction, *, run: int = 1, prefix: str = ""
+) -> list[LayerDataTuple]:
     """Layers of a reconstruction, bottom first.
 
     Coverage and disagreement (hidden), amplitude and phase patches (where they were kept),
@@ -103,6 +127,8 @@ def reconstruction_layers(reconstruction: Reconstruction, *, run: int = 1) -> li
         The result to show.
     run : int
         Its number among the reconstructions of this scan in the viewer.
+    prefix : str
+        What the names of the layers begin with.
 
     Returns
     -------
@@ -112,7 +138,7 @@ def reconstruction_layers(reconstruction: Reconstruction, *, run: int = 1) -> li
         reconstruction itself.
     """
     placement = Placement.of(reconstruction.unit, reconstruction.pixel)
-    describe = _Description(reconstruction, run)
+    describe = _Description(reconstruction, run, prefix)
     y, x = reconstruction.corner
     corner = (y * placement.factor, x * placement.factor)
     amplitude = np.abs(reconstruction.object)
@@ -155,11 +181,11 @@ def limits(values: NDArray[Any]) -> tuple[float, float]:
 class _Description:
     """Name and metadata of the layers of one reconstruction."""
 
-    def __init__(self, reconstruction: Reconstruction, run: int) -> None:
+    def __init__(self, reconstruction: Reconstruction, run: int, prefix: str) -> None:
         remarks = [f"run {run}"] if run > 1 else []
         remarks += ["stopped early"] if reconstruction.report.stopped else []
         self._remark = f" ({', '.join(remarks)})" if remarks else ""
-        self._scan = reconstruction.name
+        self._begins = prefix + reconstruction.name
         self._known = {
             "scan_name": reconstruction.name,
             "run": run,
@@ -172,7 +198,7 @@ class _Description:
 
     def __call__(self, kind: str) -> dict[str, Any]:
         return {
-            "name": f"{self._scan} {kind}{self._remark}",
+            "name": f"{self._begins} {kind}{self._remark}",
             "metadata": {KEY: {"kind": kind, **self._known}},
         }
 
