@@ -2,63 +2,42 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from napari.utils.notifications import notification_manager
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QCloseEvent
+from widget_lessons import (
+    PATIENCE_MS,
+    Lessons,
+    an_object,
+    begin,
+    fine_tuned,
+    names,
+    press,
+    reconstruction,
+    teach,
+)
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network import folders
-from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.network.probe_aware import ProbeAwareNet
-from napari_ptychonn.network.weights import load_network
-from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress
-from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
-from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.reconstruction.events import Finished, Progress
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate
-from napari_ptychonn.training.finetune_events import (
-    FineTuned,
-    HeldOutPatch,
-    Losses,
-    ObjectView,
-    PointSplit,
-    Standing,
-)
+from napari_ptychonn.training.finetune_events import ObjectView
 from napari_ptychonn.widgets.finetune import FinetuneWidget
-from napari_ptychonn.widgets.finetune_job import Assignment
 from napari_ptychonn.widgets.finetune_report import NO_BETTER
 from napari_ptychonn.widgets.finetune_state import TeachingState
-from napari_ptychonn.widgets.finetune_unfinished import note_down
 from napari_ptychonn.widgets.job_thread import Outcome
 from napari_ptychonn.widgets.layers import add_scan
 from napari_ptychonn.widgets.reconstruct import ReconstructWidget
-
-PATIENCE_MS = 20_000
-ARCHITECTURE = {"channels": (8, 8, 8), "blocks": 1}
-SHAPE = (24, 30)
 
 
 @pytest.fixture(scope="module")
 def scan() -> Scan:
     return simulate(SimulationSettings(size=32, points=60, photons=1e5, seed=1)).scan
-
-
-@pytest.fixture(autouse=True)
-def own_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's networks, in a folder of the test."""
-    monkeypatch.setenv(folders.NETWORKS_VARIABLE, str(tmp_path / "networks"))
-    return tmp_path / "networks"
 
 
 @pytest.fixture
@@ -73,122 +52,6 @@ def dock(viewer, qtbot) -> FinetuneWidget:
     qtbot.addWidget(widget)
     widget.form.show_state(TeachingState(device="cpu"))
     return widget
-
-
-@pytest.fixture
-def shown() -> Iterator[list[str]]:
-    """Messages that napari showed."""
-    messages: list[str] = []
-
-    def note(notification) -> None:
-        messages.append(notification.message)
-
-    notification_manager.notification_ready.connect(note)
-    yield messages
-    notification_manager.notification_ready.disconnect(note)
-
-
-def an_object(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    sample = rng.uniform(0.5, 1, SHAPE) * np.exp(1j * rng.uniform(-1, 1, SHAPE))
-    sample[:2] = np.nan
-    return sample.astype(np.complex64)
-
-
-def reconstruction(scan: Scan, seed: int) -> Reconstruction:
-    assert scan.pixel_m is not None
-    return Reconstruction(
-        object=an_object(seed),
-        pixel=scan.pixel_m,
-        unit="m",
-        corner=(0.0, 0.0),
-        probe=np.ones((1, 32, 32), np.complex64),
-        positions=scan.positions,
-        indices=np.arange(scan.n_points),
-        coverage=np.ones(SHAPE, np.float32),
-        disagreement=np.ones(SHAPE, np.float32),
-        misfit=np.ones(scan.n_points, np.float32),
-        settings=ReconstructionSettings(),
-        card=NetworkCard("some", "ptychonn-probe"),
-        provenance=scan.provenance,
-        report=RunReport(0.02, 1.5, 4.7, "CPU", 3, 2, 1),
-    )
-
-
-def fine_tuned(assignment: Assignment, *, best_step: int, stopped: bool = False) -> FineTuned:
-    parent = assignment.state.network
-    pictures = [(reconstruction(scan, 1), reconstruction(scan, 2)) for scan in assignment.scans]
-    return FineTuned(
-        state=ProbeAwareNet(**ARCHITECTURE).state_dict(),
-        card=NetworkCard(
-            "taught", "ptychonn-probe", ARCHITECTURE, needs_probe=True, parents=(parent,)
-        ),
-        before=Standing(0.5, 0.1, None),
-        after=Standing(0.5 - 0.01 * best_step, 0.08, None),
-        step=4,
-        best_step=best_step,
-        steps=4,
-        seconds=125.0,
-        stopped=stopped,
-        pictures=() if stopped else tuple(pictures),
-        messages=("The batch was halved.",),
-    )
-
-
-class Lessons:
-    """Stands for the job: tells what one tells, waits where a test says so."""
-
-    def __init__(self, *, best_step: int = 3, steps: int = 4, pause: float = 0.0) -> None:
-        self.best_step, self.steps, self.pause = best_step, steps, pause
-        self.asked: list[Assignment] = []
-        self.done = 0
-
-    def __call__(self, assignment: Assignment, should_stop: Callable[[], bool]) -> Iterator[Any]:
-        self.asked.append(assignment)
-        yield Message("The probe is a guess.")
-        for number, scan in enumerate(assignment.scans):
-            half = scan.n_points // 2
-            yield PointSplit(number, np.arange(half), np.arange(half + 5, scan.n_points))
-        yield ObjectView("before", an_object(1), (3.0, 4.0), 0, 0)
-        yield Losses(0, None, 0.5, True)
-        label = np.exp(0.5j * np.ones((8, 8))).astype(np.complex64)
-        for step in range(1, self.steps + 1):
-            if should_stop():
-                result = fine_tuned(assignment, best_step=self.best_step, stopped=True)
-                yield Finished(result, stopped=True)
-                return
-            time.sleep(self.pause)
-            self.done = step
-            yield Progress(f"step {step}", step, self.steps)
-            yield Losses(step, 0.6 / step, 0.5 - 0.01 * step, step == self.best_step)
-            yield ObjectView("after", an_object(1 + step), (3.0, 4.0), 0, step)
-            yield HeldOutPatch(40, label, label, np.ones((8, 8), np.float32))
-            yield Metrics("held out", {"held-out loss": 0.5 - 0.01 * step})
-        yield Finished(fine_tuned(assignment, best_step=self.best_step), stopped=False)
-
-
-def press(qtbot, button) -> None:
-    assert button.isEnabled(), button.toolTip()
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def teach(dock: FinetuneWidget, lessons: Lessons, qtbot) -> Any:
-    """Press Start and wait for the end, which is returned."""
-    dock.teach = lessons
-    with qtbot.waitSignal(dock.ended, timeout=PATIENCE_MS) as ended:
-        press(qtbot, dock.controls.start)
-    return ended.args[0]
-
-
-def begin(dock: FinetuneWidget, lessons: Lessons, qtbot) -> None:
-    """Press Start and wait until the first step was done."""
-    dock.teach = lessons
-    with qtbot.waitSignal(dock.runner.progress, timeout=PATIENCE_MS):
-        press(qtbot, dock.controls.start)
-
-
-def names(viewer: ViewerModel) -> list[str]:
-    return [layer.name for layer in viewer.layers]
 
 
 def test_a_training_ends_with_its_report_and_the_object_before_and_after(
@@ -431,230 +294,6 @@ def test_without_a_scan_start_says_why_it_is_disabled(viewer, dock, scan) -> Non
     assert dock.controls.status.text() == ""
     dock.form.scans.check([])
     assert "Check a scan" in dock.controls.start.toolTip()
-
-
-def test_a_saved_network_can_be_used_and_the_one_it_came_from_is_untouched(
-    viewer, dock, scan, qtbot, own_networks
-) -> None:
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    assert dock.outcome.unsaved
-    dock.report.name.setText("wafer net")
-    with qtbot.waitSignal(dock.outcome.saved, timeout=PATIENCE_MS):
-        press(qtbot, dock.report.save)
-        assert dock.report.status.text() == "Saving…"
-    assert [path.name for path in own_networks.glob("*.safetensors")] == ["wafer net.safetensors"]
-    assert load_network("wafer net").card.parents == ("ptychonn-probe",)
-    assert not dock.outcome.unsaved
-    assert not dock.outcome._assignment.folder.exists()
-    assert dock.report.use.isEnabled()
-    dock.form.network.select("wafer net")
-    assert dock.form.network.network() == "wafer net"
-
-
-def test_a_name_that_is_taken_is_replaced_only_if_the_person_says_so(
-    viewer, dock, scan, qtbot, own_networks, shown
-) -> None:
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    asked = []
-    answers = iter(["Back", "Replace it"])
-    dock.outcome.ask = lambda *question: asked.append(question[2]) or next(answers)
-    own_networks.mkdir(exist_ok=True)
-    other = own_networks / "Mine.safetensors"
-    other.write_bytes(b"precious")
-    dock.report.name.setText("mine")
-    press(qtbot, dock.report.save)
-    assert asked == ["There is a network 'mine' already. Replace it?"]
-    assert other.read_bytes() == b"precious"
-    with qtbot.waitSignal(dock.outcome.saved, timeout=PATIENCE_MS):
-        press(qtbot, dock.report.save)
-    assert other.read_bytes() != b"precious"
-    # One that came with the package is never replaced.
-    teach(dock, Lessons(), qtbot)
-    dock.report.name.setText("ptychonn-probe")
-    with qtbot.waitSignal(dock.outcome.runner.finished, timeout=PATIENCE_MS):
-        press(qtbot, dock.report.save)
-    assert "already" in dock.report.status.text()
-    assert dock.outcome.unsaved
-    assert len(asked) == 2
-
-
-def test_a_result_that_cannot_be_saved_stays_offered(
-    viewer, dock, scan, qtbot, own_networks, monkeypatch, shown
-) -> None:
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    monkeypatch.setenv(folders.NETWORKS_VARIABLE, str(own_networks / "file" / "folder"))
-    own_networks.mkdir(exist_ok=True)
-    (own_networks / "file").write_text("in the way")
-    with qtbot.waitSignal(dock.outcome.runner.finished, timeout=PATIENCE_MS):
-        press(qtbot, dock.report.save)
-    assert "still here to be saved" in dock.report.status.text()
-    assert dock.outcome.unsaved
-    assert dock.report.save.isEnabled()
-    qtbot.waitUntil(lambda: len(shown) == 1)
-    monkeypatch.setenv(folders.NETWORKS_VARIABLE, str(own_networks))
-    with qtbot.waitSignal(dock.outcome.saved, timeout=PATIENCE_MS):
-        press(qtbot, dock.report.save)
-
-
-@pytest.mark.parametrize("answer", ["Save", "Drop it", "Back"])
-def test_a_new_training_asks_before_it_drops_a_result(
-    viewer, dock, scan, qtbot, own_networks, answer
-) -> None:
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    dock.outcome.ask = lambda *question: answer
-    again = Lessons()
-    dock.teach = again
-    if answer == "Back":
-        press(qtbot, dock.controls.start)
-        assert not dock.runner.running
-        assert dock.outcome.unsaved
-    else:
-        with qtbot.waitSignal(dock.ended, timeout=PATIENCE_MS):
-            press(qtbot, dock.controls.start)
-        assert len(again.asked) == 1
-        assert bool(list(own_networks.glob("*.safetensors"))) == (answer == "Save")
-
-
-@pytest.mark.parametrize(
-    ("answer", "closes", "files"), [("Save", True, 1), ("Drop it", True, 0), ("Back", False, 0)]
-)
-def test_closing_the_window_asks_before_it_drops_a_result(
-    make_napari_viewer, scan, qtbot, own_networks, answer, closes, files
-) -> None:
-    viewer = make_napari_viewer(show=True)
-    dock = FinetuneWidget(viewer)
-    viewer.window.add_dock_widget(dock)
-    dock.form.show_state(TeachingState(device="cpu"))
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    dock.outcome.ask = lambda *question: answer
-    # The window's own closing is napari's; here it is asked whether it may begin.
-    event = QCloseEvent()
-    refused = dock.outcome.eventFilter(viewer.window._qt_window, event)
-    assert refused == (not closes)
-    assert event.isAccepted() == closes
-    assert len(list(own_networks.glob("*.safetensors"))) == files
-    dock.outcome.unsaved = False
-
-
-def test_taking_the_dock_out_asks_before_it_drops_a_result(
-    make_napari_viewer, scan, qtbot, own_networks
-) -> None:
-    viewer = make_napari_viewer(show=True)
-    dock = FinetuneWidget(viewer)
-    frame = viewer.window.add_dock_widget(dock)
-    dock.form.show_state(TeachingState(device="cpu"))
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    asked = []
-    dock.outcome.ask = lambda *question: asked.append(question) or "Save"
-    frame.hide()  # it can be shown again: nothing is lost
-    qtbot.wait(50)
-    assert not asked
-    frame.show()
-    frame.destroyOnClose()
-    qtbot.waitUntil(lambda: bool(asked))
-    assert len(list(own_networks.glob("*.safetensors"))) == 1
-    dock.deleteLater()
-
-
-def test_use_in_reconstruct_chooses_the_network_there(
-    make_napari_viewer, scan, qtbot, own_networks
-) -> None:
-    viewer = make_napari_viewer()
-    reconstruct, dock = ReconstructWidget(viewer), FinetuneWidget(viewer)
-    viewer.window.add_dock_widget(reconstruct, name="Reconstruct")
-    viewer.window.add_dock_widget(dock, name="Fine-tune")
-    dock.form.show_state(TeachingState(device="cpu"))
-    add_scan(viewer, scan)
-    teach(dock, Lessons(), qtbot)
-    with qtbot.waitSignal(dock.outcome.saved, timeout=PATIENCE_MS):
-        press(qtbot, dock.report.save)
-    assert reconstruct.form.network.network() == "ptychonn-probe"
-    press(qtbot, dock.report.use)
-    assert reconstruct.form.network.network() == "ptychonn-probe simulation"
-
-
-def test_closing_the_dock_stops_the_training_and_offers_to_go_on_with_it(
-    make_napari_viewer, scan, qtbot
-) -> None:
-    viewer = make_napari_viewer(show=True)
-    dock = FinetuneWidget(viewer)
-    frame = viewer.window.add_dock_widget(dock)
-    dock.form.show_state(TeachingState(device="cpu"))
-    add_scan(viewer, scan)
-    before = names(viewer)
-    lessons = Lessons(steps=10_000, pause=0.02)
-    begin(dock, lessons, qtbot)
-    note_down(lessons.asked[0].folder, lessons.asked[0].state, [scan])
-    (lessons.asked[0].folder / "checkpoint.pt").write_bytes(b"weights")
-    frame.close()
-    qtbot.waitUntil(lambda: not dock.runner.running, timeout=2_000)
-    assert not any(
-        thread.name.startswith("napari-ptychonn the") for thread in threading.enumerate()
-    )
-    assert names(viewer) == before
-    frame.show()
-    assert dock.controls.start.isEnabled()
-    assert "was cut off" in dock.offer.text.text()
-
-
-def cut_off(scan: Scan, name: str, state: TeachingState) -> Path:
-    """A folder as a training leaves it that was killed two minutes ago."""
-    import os
-
-    folder = folders.user_folder() / "unfinished" / name
-    note_down(folder, state, [scan])
-    checkpoint = folder / "checkpoint.pt"
-    checkpoint.write_bytes(b"weights")
-    os.utime(checkpoint, (time.time() - 120, time.time() - 120))
-    return folder
-
-
-def test_a_training_that_was_cut_off_is_gone_on_with(viewer, dock, scan, qtbot) -> None:
-    state = TeachingState(device="cpu", length=77, unit="steps", seed=5)
-    folder = cut_off(scan, "earlier", state)
-    dock.show()
-    qtbot.waitUntil(dock.offer.isVisible)
-    assert "ptychonn-probe on simulation was cut off" in dock.offer.text.text()
-    press(qtbot, dock.offer.resume)
-    assert dock.controls.status.text() == "Open what taught first: simulation."
-    add_scan(viewer, scan)
-    lessons = Lessons()
-    dock.teach = lessons
-    with qtbot.waitSignal(dock.ended, timeout=PATIENCE_MS):
-        press(qtbot, dock.offer.resume)
-    (asked,) = lessons.asked
-    assert (asked.folder, asked.state) == (folder, state)
-    dock.outcome.unsaved = False
-    dock.hide()
-
-
-def test_a_training_that_was_cut_off_can_be_deleted(viewer, dock, scan, qtbot) -> None:
-    folder = cut_off(scan, "earlier", TeachingState())
-    running = cut_off(scan, "running", TeachingState())
-    (running / "checkpoint.pt").write_bytes(b"new weights")  # just now: somebody writes it
-    (folders.user_folder() / "unfinished" / "strange").mkdir()
-    dock.show()
-    qtbot.waitUntil(dock.offer.isVisible)
-    press(qtbot, dock.offer.delete)
-    assert not folder.exists()
-    assert running.exists()
-    assert not dock.offer.isVisible()
-    dock.hide()
-
-
-def test_a_new_training_does_not_touch_the_checkpoint_of_another(viewer, dock, scan, qtbot) -> None:
-    folder = cut_off(scan, "ptychonn-probe simulation", TeachingState())
-    add_scan(viewer, scan)
-    lessons = Lessons()
-    teach(dock, lessons, qtbot)
-    assert lessons.asked[0].folder.name == "ptychonn-probe simulation 2"
-    assert (folder / "checkpoint.pt").exists()
 
 
 def test_several_scans_teach_together(viewer, dock, scan, qtbot) -> None:
