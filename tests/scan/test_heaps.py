@@ -142,3 +142,8 @@ def test_a_file_that_ends_early_or_is_another_is_refused(plain, tmp_path):
             GuardedFile(cut)
     with pytest.raises(FileNotFoundError):
         GuardedFile(tmp_path / "none.h5")
+
+
+def test_a_file_that_is_being_written_is_refused(plain):
+    with h5py.File(plain, "a"), pytest.raises(OSError, match=r"[Uu]nable to"):
+        GuardedFile(plain)

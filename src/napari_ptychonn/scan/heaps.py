@@ -21,6 +21,7 @@ __all__ = ["GuardedFile"]
 MAX_LINKS = 16
 """Followed from one to the next; more are a circle."""
 _SIGNATURE = b"GCOL"
+_UNOPENED = (OSError, RuntimeError, LookupError, ValueError, OverflowError, MemoryError)
 
 
 class GuardedFile(h5py.File):  # type: ignore[misc]  # h5py has no types
@@ -40,25 +41,23 @@ class GuardedFile(h5py.File):  # type: ignore[misc]  # h5py has no types
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._folder = Path(path).resolve().parent
+        # Opened plainly too: for virtual datasets, and since this one knows no locks.
+        self._plain = h5py.File(path, "r")
+        self._folders = dict.fromkeys((Path(path).absolute().parent, Path(path).resolve().parent))
         self._targets: dict[Path, GuardedFile] = {}
-        self._plain: h5py.File | None = None
         self._own: set[str] = set()
-        stream = _CheckedStream(path)
+        self._stream = _CheckedStream(path)
         try:
             access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
             access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
-            access.set_fileobj_driver(h5py.h5fd.fileobj_driver, stream)
+            access.set_fileobj_driver(h5py.h5fd.fileobj_driver, self._stream)
             # The name is where HDF5 starts from to follow external links.
             file = h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access)
-            stream.length_bytes = file.get_create_plist().get_sizes()[1]
-        except (OverflowError, RuntimeError, ValueError, LookupError, MemoryError) as error:
-            stream.close()
+        except _UNOPENED as error:
+            self._stream.close()
+            self._plain.close()
             raise OSError(f"Unable to open file ({error})") from None
-        except OSError:
-            stream.close()
-            raise
-        self._stream = stream
+        self._stream.length_bytes = file.get_create_plist().get_sizes()[1]
         super().__init__(file)
 
     def __getitem__(self, name: Any) -> Any:
@@ -102,8 +101,7 @@ class GuardedFile(h5py.File):  # type: ignore[misc]  # h5py has no types
         for target in self._targets.values():
             target.close()
         self._targets.clear()
-        if self._plain is not None:
-            self._plain.close()
+        self._plain.close()
         super().close()
         self._stream.close()
 
@@ -141,13 +139,12 @@ class GuardedFile(h5py.File):  # type: ignore[misc]  # h5py has no types
             return dataset
         for _ in dataset.attrs.values():
             pass  # each is read once, here
-        if self._plain is None:
-            self._plain = h5py.File(self.filename, "r")
         return self._plain[dataset.name]
 
     def _target(self, link: h5py.ExternalLink) -> GuardedFile:
         """The file that a link names, beside this one also where it had another folder."""
-        places = (self._folder / link.filename, self._folder / Path(link.filename).name)
+        names = (Path(link.filename), Path(link.filename).name)
+        places = (folder / name for name in names for folder in self._folders)
         target = next((place for place in places if place.is_file()), None)
         if target is None:
             raise KeyError(f"{link.filename} is missing")
