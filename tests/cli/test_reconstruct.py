@@ -152,6 +152,8 @@ def test_a_near_field_scan_is_refused_with_the_reason(
     [
         (("--fraction", 2), "fraction"),
         (("--sweeps", "many"), "auto"),
+        (("--passes", "0"), "passes"),
+        (("--passes", "many"), "auto"),
         (("--orientation", 9), "orientation"),
         (("--positions-unit", "inch"), "inch"),
         (("--dataset", "patterns"), "ROLE=PATH"),

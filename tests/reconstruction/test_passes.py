@@ -8,7 +8,9 @@ from napari_ptychonn.optics.propagation import shift_probe
 from napari_ptychonn.optics.sweep import Sweep
 from napari_ptychonn.reconstruction import passes as module
 from napari_ptychonn.reconstruction.events import never
+from napari_ptychonn.reconstruction.pass_plan import sweeps_of_a_pass
 from napari_ptychonn.reconstruction.passes import improve_object, network_pass
+from napari_ptychonn.reconstruction.sweeping import cover_of
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +123,30 @@ def test_early_passes_move_farther_than_later_ones(bright, silent):
     assert first > 1.02 * third
 
 
-@pytest.mark.parametrize(("step_px", "sweeps"), [(2.0, 1), (6.0, 4)])
+def test_the_last_pass_keeps_nearer_to_where_it_began(bright, silent):
+    start = passed(bright, silent)[-1].object
+    usual, last = (
+        (passed(bright, silent, start, number=3, settles=settles)[-1].object - start).norm()
+        for settles in (False, True)
+    )
+    assert last < 0.9 * usual
+
+
+def test_momentum_brings_a_pass_farther(bright, silent):
+    usual, pushed = (
+        bright.nrmse(passed(bright, silent, number=3, momentum=momentum)[-1].object)
+        for momentum in (0.0, 0.6)
+    )
+    assert pushed < 0.95 * usual
+
+
+def test_a_flat_start_under_many_photons_meets_more_than_noise(bright, silent):
+    first = passed(bright, silent)[-1]
+    at_the_truth = passed(bright, silent, bright.truth)[-1]
+    assert first.beyond_noise > 0.5 > at_the_truth.beyond_noise
+
+
+@pytest.mark.parametrize(("step_px", "sweeps"), [(1.5, 1), (6.0, 8)])
 def test_points_far_apart_are_swept_more_often(make_scan, lay_out, silent, step_px, sweeps):
     laid = lay_out(make_scan(step_px=step_px, points=49))
     made = []
@@ -159,8 +184,8 @@ def test_a_stopped_pass_ends_within_a_batch_and_is_not_complete(
     monkeypatch.setattr(Sweep, "add", counting)
     steps = passed(bright, silent, should_stop=lambda: len(taken) >= batches, batch_size=2)
     assert len(taken) == batches
-    # Two sweeps to a pass here: each counts half.
-    assert sum(step.points for step in steps) == pytest.approx(sum(taken) / 2)
+    sweeps = sweeps_of_a_pass(cover_of(bright.frame, bright.probe))
+    assert sum(step.points for step in steps) == pytest.approx(sum(taken) / sweeps)
     assert not any(step.complete for step in steps)
     assert torch.isfinite(steps[-1].object.abs()).all()
     # What came by then is in the picture.

@@ -313,6 +313,7 @@ def test_the_fields_outlive_the_session_and_reset_brings_the_defaults(viewer, do
     assert again.form.state() == state
     press(qtbot, again.reset)
     assert again.form.state() == FormState()
+    assert again.form.passes.native.text() == again.form.sweeps.native.text() == "auto"
 
 
 def test_the_share_of_points_is_shown_as_a_number(viewer, dock, scan):
@@ -388,5 +389,6 @@ def test_a_form_that_was_kept_comes_back_and_nonsense_becomes_the_default():
     state = FormState("net", "cpu", 25, 4, 0, "auto", keep_patches=False)
     assert state_from_json(state_to_json(state)) == state
     assert state_from_json("{") == state_from_json("[1]") == FormState()
-    spoiled = '{"percent": 900, "passes": "many", "sweeps": true, "device": "cpu", "gone": 1}'
+    assert state_from_json(state_to_json(FormState(passes="auto"))).passes == "auto"
+    spoiled = '{"percent": 900, "passes": 0, "sweeps": true, "device": "cpu", "gone": 1}'
     assert state_from_json(spoiled) == FormState(device="cpu")

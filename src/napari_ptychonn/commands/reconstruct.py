@@ -42,7 +42,9 @@ def reconstruct(
     fraction: Annotated[
         float, typer.Option(help="Share of the points to use, spread evenly.")
     ] = _DEFAULT.fraction,
-    passes: Annotated[int, typer.Option(help="Network passes.")] = _DEFAULT.passes,
+    passes: Annotated[
+        str, typer.Option(metavar="auto|K", help="Network passes; auto: four, few points more.")
+    ] = str(_DEFAULT.passes),
     probe_rounds: Annotated[
         str, typer.Option(metavar="auto|K", help="Rounds of probe refinement.")
     ] = str(_DEFAULT.probe_rounds),
@@ -83,7 +85,7 @@ def reconstruct(
             network=network,
             device=device,
             fraction=fraction,
-            passes=passes,
+            passes=usage.number_or_auto(passes, "--passes"),
             probe_rounds=usage.number_or_auto(probe_rounds, "--probe-rounds"),
             sweeps=usage.number_or_auto(sweeps, "--sweeps"),
             batch_size=batch_size,

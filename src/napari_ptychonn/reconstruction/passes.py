@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,13 +14,14 @@ from napari_ptychonn.reconstruction.device import runs_bfloat16
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
+from napari_ptychonn.reconstruction.pass_plan import sweeps_of_a_pass
 from napari_ptychonn.reconstruction.sweeping import cover_of, run_sweep, subsets_of
 
 __all__ = ["PassStep", "Swept", "improve_object", "network_pass", "sweep_pass"]
 
 _REGULARISATIONS = (0.05, 0.1, 0.2)
-_COVER_PER_PASS = 8.0
-_MOST_SWEEPS = 4
+_SETTLING = 1.0
+_SEEDS_PER_PASS = 8
 _TILE = 1024
 _MARGIN = 96
 
@@ -44,6 +44,8 @@ class PassStep:
         R-factor met in this pass so far.
     complete : bool
         Whether the network has answered: the last step of a pass.
+    beyond_noise : float
+        Share of the misfit of its first sweep so far that photon noise does not explain.
     """
 
     points: float
@@ -52,6 +54,7 @@ class PassStep:
     light: Tensor
     misfit: float
     complete: bool
+    beyond_noise: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Swept:
         The probe, refined where that was asked for.
     misfit : float
         R-factor met in the last sweep.
+    beyond_noise : float
+        Share of the misfit of the first sweep that photon noise does not explain.
     """
 
     after: Tensor
@@ -76,6 +81,7 @@ class Swept:
     unexplained: Tensor
     probe: Tensor
     misfit: float
+    beyond_noise: float
 
 
 def network_pass(
@@ -90,11 +96,13 @@ def network_pass(
     seed: int,
     batch_size: int,
     should_stop: ShouldStop,
+    momentum: float = 0.0,
+    settles: bool = False,
 ) -> Iterator[PassStep | Message]:
     """Sweep over all points, then ask the network.
 
     Where points lie far apart, one sweep brings little, and costs little: then a pass has
-    up to four.
+    several (see :func:`~napari_ptychonn.reconstruction.pass_plan.sweeps_of_a_pass`).
 
     Parameters
     ----------
@@ -116,6 +124,10 @@ def network_pass(
         Patterns at a time.
     should_stop : callable
         Asked at every batch; a pass that is stopped ends without a complete step.
+    momentum : float
+        Of the sweeps; see :func:`~napari_ptychonn.reconstruction.sweeping.run_sweep`.
+    settles : bool
+        Whether it is the last pass, whose sweeps average as much as they can.
 
     Yields
     ------
@@ -123,13 +135,15 @@ def network_pass(
     """
     for step in sweep_pass(
         measurements, frame, object_, probe, number=number, update_probe=update_probe, seed=seed,
-        batch_size=batch_size, should_stop=should_stop,
+        batch_size=batch_size, should_stop=should_stop, momentum=momentum, settles=settles,
     ):  # fmt: skip
         if not isinstance(step, Swept):
             yield step
             continue
         found = improve_object(network, step.after, step.before, step.light, step.unexplained)
-        yield PassStep(0, found, step.probe, step.light, step.misfit, True)
+        yield PassStep(
+            0, found, step.probe, step.light, step.misfit, True, step.beyond_noise
+        )  # fmt: skip
 
 
 def sweep_pass(
@@ -143,6 +157,8 @@ def sweep_pass(
     seed: int,
     batch_size: int,
     should_stop: ShouldStop,
+    momentum: float = 0.0,
+    settles: bool = False,
 ) -> Iterator[PassStep | Message | Swept]:
     """The sweeps of a pass, which bring the patterns onto the object.
 
@@ -156,26 +172,34 @@ def sweep_pass(
         Last, where it was not stopped: what the network is told.
     """
     reach = _REGULARISATIONS[min(number, len(_REGULARISATIONS)) - 1]
-    settings = SweepSettings(object_regularisation=reach, update_probe=update_probe)
-    wanted = int(np.clip(round(_COVER_PER_PASS / cover_of(frame, probe)), 1, _MOST_SWEEPS))
+    settings = SweepSettings(
+        object_regularisation=_SETTLING if settles else reach, update_probe=update_probe
+    )
+    wanted = sweeps_of_a_pass(cover_of(frame, probe))
+    beyond_noise = 0.0
     for turn in range(wanted):
         before = object_
         sweep = Sweep(before.clone(), probe, measurements.mask, settings)
         for taken in run_sweep(
-            sweep, measurements, frame, subsets_of(frame, probe, _MOST_SWEEPS * seed + turn),
-            batch_size=batch_size, should_stop=should_stop,
+            sweep, measurements, frame, subsets_of(frame, probe, _SEEDS_PER_PASS * seed + turn),
+            batch_size=batch_size, should_stop=should_stop, momentum=momentum,
         ):  # fmt: skip
             if isinstance(taken, Message):
                 yield taken
                 continue
-            share = taken / wanted
-            yield PassStep(share, sweep.object, sweep.probe, sweep.light, sweep.misfit, False)
+            beyond_noise = beyond_noise if turn else _beyond_noise(sweep)
+            yield PassStep(
+                taken / wanted, sweep.object, sweep.probe, sweep.light, sweep.misfit, False,
+                beyond_noise,
+            )  # fmt: skip
             if should_stop():
                 return
         object_, probe = sweep.object, sweep.probe
     if number > 1:  # The first moves so far that its average lags behind.
         object_ = sweep.mean
-    yield Swept(object_, before, sweep.light, sweep.unexplained, probe, sweep.misfit)
+    yield Swept(
+        object_, before, sweep.light, sweep.unexplained, probe, sweep.misfit, beyond_noise
+    )  # fmt: skip
 
 
 @torch.inference_mode()
@@ -208,6 +232,11 @@ def improve_object(
             inner = answer[down : down + tall, right : right + wide]
             found[top : top + tall, left : left + wide] = inner
     return found
+
+
+def _beyond_noise(sweep: Sweep) -> float:
+    unexplained = float(sweep.unexplained.sum() / sweep.light.sum().clamp_min(1e-30))
+    return unexplained / max(sweep.misfit, 1e-30)
 
 
 def _padded(part: Tensor) -> Tensor:

@@ -37,8 +37,9 @@ class ReconstructionSettings:
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     fraction : float
         Share of the scan points to use, 0 < fraction ≤ 1, spread evenly in space.
-    passes : int
-        Network passes; each starts from the object that the last one found.
+    passes : int or "auto"
+        Network passes; each starts from the object that the last one found. "auto": four,
+        and more where the points lie far apart, as long as they lower the misfit.
     probe_rounds : int or "auto"
         Rounds of probe refinement; "auto": as many as lower the misfit.
     sweeps : int or "auto"
@@ -56,7 +57,7 @@ class ReconstructionSettings:
     network: str = "ptychonn-probe"
     device: str = "auto"
     fraction: float = 1.0
-    passes: int = 4
+    passes: int | Auto = "auto"
     probe_rounds: int | Auto = "auto"
     sweeps: int | Auto = "auto"
     batch_size: int | None = None
@@ -73,7 +74,8 @@ class ReconstructionSettings:
             A value is out of its range.
         """
         _require(0 < self.fraction <= 1, "fraction", self.fraction, "give 0 < fraction <= 1")
-        _require(self.passes >= 1, "passes", self.passes, "give 1 or more")
+        enough = self.passes == "auto" or self.passes >= 1
+        _require(enough, "passes", self.passes, "give auto, or 1 or more")
         for name in ("probe_rounds", "sweeps"):
             value = getattr(self, name)
             _require(value == "auto" or value >= 0, name, value, "give auto, or 0 or more")

@@ -17,12 +17,14 @@ from napari_ptychonn.reconstruction.events import (
     ShouldStop,
     Snapshot,
 )
+from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn
 from napari_ptychonn.reconstruction.passes import network_pass
 from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
 from napari_ptychonn.reconstruction.probe_rounds import ProbeRound, choose_probe, refine_probe
 from napari_ptychonn.reconstruction.quality import misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.state import JobState
+from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.reconstruction.sweeps import SweepState, sweep_object
 
 __all__ = ["Stages"]
@@ -110,13 +112,15 @@ class Stages:
             yield from self._direct_pass(network)
             return
         assert isinstance(network, ProbeAwareNet)
-        for number in range(1, self._job.settings.passes + 1):
-            yield from self._pass(network, number)
+        assert self._state.probe is not None
+        plan = PassPlan(self._job.settings.passes, cover_of(self._job.frame, self._state.probe))
+        for turn in plan.turns():
+            yield from self._pass(network, plan, turn)
             if self._should_stop():
                 return
 
-    def _pass(self, network: ProbeAwareNet, number: int) -> Iterator[JobEvent]:
-        job, state, stage = self._job, self._state, f"pass {number}"
+    def _pass(self, network: ProbeAwareNet, plan: PassPlan, turn: PassTurn) -> Iterator[JobEvent]:
+        job, state, stage = self._job, self._state, f"pass {turn.number}"
         assert state.probe is not None
         start = state.object
         if start is None:
@@ -130,24 +134,26 @@ class Stages:
             self._coarse_helps = start is not given
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
-            number=number, update_probe=self._refines_probe, seed=job.settings.seed + number,
-            batch_size=job.batch_size, should_stop=self._should_stop,
+            number=turn.number, update_probe=self._refines_probe,
+            seed=job.settings.seed + turn.number, batch_size=job.batch_size,
+            should_stop=self._should_stop, momentum=turn.momentum, settles=turn.settles,
         ):  # fmt: skip
             if isinstance(step, Message):
                 yield step
                 continue
             yield self._progress(stage, step.points / job.frame.n_points)
             # A stopped later pass must not leave its half-moved object in the earlier one's place.
-            if number == 1 or step.complete:
+            if turn.number == 1 or step.complete:
                 state.object, state.probe, state.light = step.object, step.probe, step.light
                 yield state.snapshot(stage)
             if step.complete:
-                state.passes = number
+                state.passes = turn.number
+                plan.took(step.misfit, step.beyond_noise)
                 yield Metrics(stage, {"misfit": step.misfit})
 
     def _direct_pass(self, network: PtychoNN) -> Iterator[JobEvent]:
         job, state = self._job, self._state
-        if job.settings.passes > 1:
+        if job.settings.passes not in ("auto", 1):
             name = job.network.card.name
             yield Message(f"The network {name} sees raw patterns alone: one pass is all.")
         for step in direct_pass(
@@ -208,8 +214,11 @@ class Stages:
         return self._job.probe_is_guess and self._job.settings.probe_rounds != 0
 
     def _expected_work(self) -> float:
-        settings, work = self._job.settings, float(self._job.settings.passes)
+        settings, work = self._job.settings, 1.0
         if self._state.probe is not None:
+            cover = cover_of(self._job.frame, self._state.probe)
+            if isinstance(self._job.network.module, ProbeAwareNet):
+                work = float(PassPlan(settings.passes, cover).expected)
             rounds, sweeps = settings.probe_rounds, settings.sweeps
             if rounds == "auto":
                 rounds = _EXPECTED_ROUNDS if self._job.probe_is_guess else 0

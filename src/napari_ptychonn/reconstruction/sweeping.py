@@ -24,6 +24,7 @@ __all__ = ["cover_of", "point_probes", "run_sweep", "subsets_of"]
 
 _COVER_PER_SUBSET = 0.6
 _FEWEST_SUBSETS = 40
+_SUBSETS_PER_PUSH = 10
 
 
 def cover_of(frame: Frame, probe: Tensor) -> float:
@@ -68,6 +69,7 @@ def run_sweep(
     batch_size: int,
     should_stop: ShouldStop,
     counts_of: Callable[[Tensor], Tensor] | None = None,
+    momentum: float = 0.0,
 ) -> Iterator[int | Message]:
     """Go once over all points.
 
@@ -87,6 +89,10 @@ def run_sweep(
         Asked at every batch; what was taken in by then is still applied.
     counts_of : callable, optional
         Counts of points, on the device; None: those of `measurements`.
+    momentum : float
+        Every tenth subset the object goes on by this share of the way that it has come since
+        the last time, and of the way before that in turn (Maiden, Johnson & Li 2017,
+        doi:10.1364/OPTICA.4.000736); 0: not at all.
 
     Yields
     ------
@@ -95,7 +101,8 @@ def run_sweep(
     """
     counts_of = counts_of or measurements.counts
     size = batch_size
-    for subset in subsets:
+    push = _Push(sweep.object, momentum) if momentum else None
+    for number, subset in enumerate(subsets, start=1):
         start = 0
         while start < len(subset) and not should_stop():
             points = subset[start : start + size]
@@ -120,9 +127,27 @@ def run_sweep(
                 continue
             start += len(points)
         sweep.apply()
+        if push is not None and number % _SUBSETS_PER_PUSH == 0:
+            push.carry_on(sweep.object)
         yield start
         if should_stop():
             return
+
+
+class _Push:
+    """Momentum of an object (H, W) that sweeps move."""
+
+    def __init__(self, object_: Tensor, momentum: float) -> None:
+        self._momentum = momentum
+        self._here = object_.clone()
+        self._way = torch.zeros_like(object_)
+
+    @torch.inference_mode()
+    def carry_on(self, object_: Tensor) -> None:
+        """Move the object, in place, on along the way that it has come."""
+        self._way = self._momentum * self._way + (object_ - self._here)
+        object_ += self._momentum * self._way
+        self._here = object_.clone()
 
 
 def point_probes(probe: Tensor, frame: Frame, points: Tensor) -> Tensor:

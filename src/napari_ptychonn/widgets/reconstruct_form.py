@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-from magicgui.widgets import CheckBox, FloatSpinBox, SpinBox
+from magicgui.widgets import CheckBox, FloatSpinBox
 from qtpy.QtCore import QSettings, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
@@ -17,8 +17,6 @@ from napari_ptychonn.widgets.reconstruct_state import FormState, state_from_json
 __all__ = ["ReconstructForm"]
 
 ALL_POINTS = "all points"
-AUTO = -1
-"""Value of a spin box that stands for "auto"; it is shown as that word."""
 KEY = "reconstruct"
 
 
@@ -41,11 +39,11 @@ class ReconstructForm(QWidget):
         self.percent = QLabeledSlider(Qt.Orientation.Horizontal)
         self.points = QLabel()
         self.region = QComboBox()
-        self.passes = SpinBox(
-            min=1,
-            max=20,
-            step=1,
-            tooltip="Network passes: each starts from the object that the last one found",
+        self.passes = _auto_spin(
+            "Network passes: each starts from the object that the last one found; auto: four, "
+            "and more where points lie far apart, as long as they lower the misfit",
+            least=1,
+            most=20,
         )
         self.probe_rounds = _auto_spin(
             "Rounds that refine a guessed probe; auto: as many as lower the misfit, 0: none"
@@ -76,7 +74,7 @@ class ReconstructForm(QWidget):
             network=self.network.network(),
             device=self.device.currentData(),
             percent=self.percent.value(),
-            passes=self.passes.value,
+            passes=_number(self.passes),
             sweeps=_number(self.sweeps),
             probe_rounds=_number(self.probe_rounds),
             keep_patches=self.keep_patches.value,
@@ -87,9 +85,12 @@ class ReconstructForm(QWidget):
         self.network.select(state.network)
         _select(self.device, state.device)
         self.percent.setValue(state.percent)
-        self.passes.value = state.passes
-        for spin, value in ((self.sweeps, state.sweeps), (self.probe_rounds, state.probe_rounds)):
-            spin.value = AUTO if value == "auto" else value
+        for spin, value in (
+            (self.passes, state.passes),
+            (self.sweeps, state.sweeps),
+            (self.probe_rounds, state.probe_rounds),
+        ):
+            spin.value = spin.min if value == "auto" else value
         self.keep_patches.value = state.keep_patches
 
     def reset(self) -> None:
@@ -198,16 +199,18 @@ def _silent(box: QComboBox) -> Iterator[None]:
         box.blockSignals(before)
 
 
-def _auto_spin(tooltip: str) -> FloatSpinBox:
+def _auto_spin(tooltip: str, *, least: int = 0, most: int = 1000) -> FloatSpinBox:
+    """A box for whole numbers; below the least of them it says auto."""
     # magicgui's box for whole numbers is superqt's, which cannot show a word in place of one.
-    spin = FloatSpinBox(min=AUTO, max=1000, step=1, value=AUTO, tooltip=tooltip)
+    auto = least - 1
+    spin = FloatSpinBox(min=auto, max=most, step=1, value=auto, tooltip=tooltip)
     spin.native.setDecimals(0)
     spin.native.setSpecialValueText("auto")
     return spin
 
 
 def _number(spin: FloatSpinBox) -> int | Literal["auto"]:
-    return "auto" if spin.value == AUTO else round(spin.value)
+    return "auto" if spin.value == spin.min else round(spin.value)
 
 
 def _select(box: QComboBox, device: str) -> None:

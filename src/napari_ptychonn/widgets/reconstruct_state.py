@@ -23,9 +23,7 @@ class FormState:
         As settings name it.
     percent : int
         Share of the points to use, 1..100.
-    passes : int
-        Network passes.
-    sweeps, probe_rounds : int or "auto"
+    passes, sweeps, probe_rounds : int or "auto"
         How many.
     keep_patches : bool
         Whether stacks of amplitude and phase patches are shown too.
@@ -34,7 +32,7 @@ class FormState:
     network: str = "ptychonn-probe"
     device: str = "auto"
     percent: int = 100
-    passes: int = ReconstructionSettings().passes
+    passes: int | Literal["auto"] = "auto"
     sweeps: int | Literal["auto"] = "auto"
     probe_rounds: int | Literal["auto"] = "auto"
     keep_patches: bool = True
@@ -84,7 +82,7 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, str) and bool(value)
     if name == "keep_patches":
         return isinstance(value, bool)
-    if name in ("sweeps", "probe_rounds") and value == "auto":
+    if name in ("passes", "sweeps", "probe_rounds") and value == "auto":
         return True
     low, high = {"percent": (1, 100), "passes": (1, 20)}.get(name, (0, 1000))
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,112 @@
+"""How many passes there are, and how far each of them goes.
+
+Early passes move far, later ones average more, and the last one averages most: once the
+misfit has settled, what a small regularisation still moves is mostly noise. A scan whose
+points lie close is done in four; where they lie far apart passes are cheap, and go on as
+long as they lower the misfit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_ptychonn.reconstruction.settings import Auto
+
+__all__ = ["PassPlan", "PassTurn", "sweeps_of_a_pass"]
+
+_FEWEST, _MOST = 4, 20
+_COVER_OF_ALL = 40.0
+_SETTLED = 0.005
+_FEWEST_TO_SETTLE = 3
+_COVER_PER_PASS = 8.0
+_MOST_SWEEPS = 8
+_MOMENTUM = 0.6
+_MOSTLY_SIGNAL = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class PassTurn:
+    """What the next pass is told.
+
+    Attributes
+    ----------
+    number : int
+        Its number, from 1.
+    momentum : float
+        How much of its way a sweep goes on by itself; 0: nothing.
+    settles : bool
+        Whether it is the last one, which averages.
+    """
+
+    number: int
+    momentum: float
+    settles: bool
+
+
+class PassPlan:
+    """Gives one turn after the other, and is told how each went.
+
+    Parameters
+    ----------
+    wanted : int or "auto"
+        How many passes; "auto": four where `cover` is 10 or more, else up to
+        40 / `cover`, at most 20, until one lowers the misfit by less than 0.5 %.
+    cover : float
+        How often a typical pixel is seen, as :func:`sweeping.cover_of` tells.
+    """
+
+    def __init__(self, wanted: int | Auto, cover: float) -> None:
+        most = int(np.clip(round(_COVER_OF_ALL / cover), _FEWEST, _MOST))
+        self._waits = wanted == "auto" and most > _FEWEST
+        self._most = most if wanted == "auto" else wanted
+        self._misfits: list[float] = []
+        self._momentum = 0.0
+
+    @property
+    def expected(self) -> int:
+        """How many there will be, as far as one can tell."""
+        return min(self._most, 2 * _FEWEST)
+
+    def turns(self) -> Iterator[PassTurn]:
+        """Passes in order; :meth:`took` is to be called after each."""
+        settled = False
+        while len(self._misfits) < self._most and not settled:
+            number = len(self._misfits) + 1
+            settled = self._waits and number > _FEWEST_TO_SETTLE and self._has_settled
+            last = settled or number == self._most
+            yield PassTurn(number, self._momentum, last and number >= _FEWEST_TO_SETTLE)
+
+    def took(self, misfit: float, beyond_noise: float) -> None:
+        """Take what a complete pass met.
+
+        Parameters
+        ----------
+        misfit : float
+            R-factor of its last sweep.
+        beyond_noise : float
+            Share of the misfit of its first sweep that photon noise does not explain.
+        """
+        # From a flat object a misfit that is mostly noise means that there is little to find:
+        # momentum would then carry noise along.
+        if not self._misfits and beyond_noise > _MOSTLY_SIGNAL:
+            self._momentum = _MOMENTUM
+        self._misfits.append(misfit)
+
+    @property
+    def _has_settled(self) -> bool:
+        before, now = self._misfits[-2:]
+        return before - now < _SETTLED * before
+
+
+def sweeps_of_a_pass(cover: float) -> int:
+    """Sweeps before the network is asked, 1 to 8: where one brings little, it costs little.
+
+    Parameters
+    ----------
+    cover : float
+        How often a typical pixel is seen by one sweep.
+    """
+    return int(np.clip(round((_COVER_PER_PASS / cover) ** 1.5), 1, _MOST_SWEEPS))

@@ -1,0 +1,65 @@
+"""How many passes there are, and what each is told."""
+
+import pytest
+
+from napari_ptychonn.reconstruction.pass_plan import PassPlan, sweeps_of_a_pass
+
+CLOSE, APART = 16.0, 2.0
+
+
+def followed(plan, misfits, beyond_noise=1.0):
+    """Turns of a plan whose passes meet these misfits."""
+    turns = []
+    for turn, misfit in zip(plan.turns(), misfits, strict=False):
+        turns.append(turn)
+        plan.took(misfit, beyond_noise)
+    return turns
+
+
+def falling(share):
+    return [(1 - share) ** number for number in range(100)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_points_that_lie_close_get_four_passes_whatever_they_meet(share):
+    assert len(followed(PassPlan("auto", CLOSE), falling(share))) == 4
+
+
+def test_points_far_apart_get_passes_as_long_as_these_lower_the_misfit():
+    assert len(followed(PassPlan("auto", APART), falling(0.1))) == 20
+    # The fifth lowers it by a thousandth: a sixth, and last, one averages.
+    misfits = [1.0, 0.9, 0.8, 0.7, 0.6993, *falling(0.1)]
+    turns = followed(PassPlan("auto", APART), misfits)
+    assert [turn.settles for turn in turns] == [False] * 5 + [True]
+    # Nor does a misfit that rises ask for more.
+    assert len(followed(PassPlan("auto", APART), [1.0, 0.9, 0.8, 0.9, 0.5, 0.2])) == 5
+
+
+@pytest.mark.parametrize("cover", [CLOSE, APART])
+@pytest.mark.parametrize("wanted", [1, 2, 3, 7])
+def test_a_number_is_kept_to(wanted, cover):
+    turns = followed(PassPlan(wanted, cover), falling(0.0))
+    assert [turn.number for turn in turns] == list(range(1, wanted + 1))
+    # One or two passes have not come far enough to settle.
+    assert turns[-1].settles is (wanted >= 3)
+    assert not any(turn.settles for turn in turns[:-1])
+
+
+def test_momentum_begins_after_a_first_pass_that_met_more_than_noise():
+    moving = followed(PassPlan(4, CLOSE), falling(0.1), beyond_noise=0.8)
+    assert [turn.momentum > 0 for turn in moving] == [False, True, True, True]
+    noisy = followed(PassPlan(4, CLOSE), falling(0.1), beyond_noise=0.2)
+    assert not any(turn.momentum for turn in noisy)
+
+
+def test_what_is_expected_is_what_there_may_be():
+    assert PassPlan("auto", CLOSE).expected == 4
+    assert PassPlan(2, APART).expected == 2
+    assert 4 < PassPlan("auto", APART).expected <= 20
+
+
+def test_a_pass_has_more_sweeps_the_farther_apart_the_points_lie():
+    sweeps = [sweeps_of_a_pass(cover) for cover in (30.0, 10.0, 4.0, 2.0, 0.1)]
+    assert sweeps == sorted(sweeps)
+    assert sweeps[0] == sweeps[1] == 1
+    assert sweeps[-1] == sweeps[-2] == 8
