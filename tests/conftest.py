@@ -30,6 +30,12 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_locks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A training that runs beside the tests does not keep them from the device."""
+    os.environ["NAPARI_PTYCHONN_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of measured scans and published networks; the test is skipped without it."""

@@ -177,7 +177,8 @@ def integrate(slopes: Slopes, shape: tuple[int, int]) -> tuple[NDArray[np.float3
     grid = (int(np.ceil(shape[0] / step)) + 2, int(np.ceil(shape[1] / step)) + 2)
     trust = slopes.variances**-2
     surplus = float((trust * (slopes.slopes**2 - slopes.variances)).sum() / trust.sum())
-    if surplus <= 0:
+    # An object that has blown up has no slopes to speak of.
+    if not (np.isfinite(surplus) and surplus > 0):
         return np.zeros(grid, np.float32), step
     differences = []
     for axis in range(2):

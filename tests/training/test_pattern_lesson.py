@@ -1,0 +1,145 @@
+"""Raw-pattern networks are taught by labels, by engines and by physics."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.network.card import NetworkCard, Preprocessing
+from napari_ptychonn.network.ptychonn import PtychoNN
+from napari_ptychonn.network.weights import save_network
+from napari_ptychonn.reconstruction.events import Finished, Progress
+from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.training import teaching
+from napari_ptychonn.training.finetune import finetune_events
+from napari_ptychonn.training.finetune_events import HeldOutPatch, Losses, ObjectView
+from napari_ptychonn.training.finetune_settings import FinetuneSettings
+from napari_ptychonn.training.pattern_lesson import published_error
+
+
+@pytest.fixture(autouse=True)
+def short_looks(monkeypatch):
+    """Checks every ten steps."""
+    monkeypatch.setattr(teaching, "STEPS_PER_LOOK", 20)
+
+
+@pytest.fixture(scope="module")
+def small_network(tmp_path_factory):
+    """A lean relative of the published network, with random weights."""
+    path = tmp_path_factory.mktemp("networks") / "lean.safetensors"
+    architecture = {"encoder": [16, 32, 64], "decoder": [64, 32, 32]}
+    card = NetworkCard(
+        "lean", "ptychonn", architecture=architecture, pattern_size=32,
+        preprocessing=Preprocessing(flux=1024.0),
+    )  # fmt: skip
+    torch.manual_seed(4)
+    save_network(path, card, PtychoNN(**architecture))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def truth(taught_simulation):
+    """The true object as a label."""
+    found = taught_simulation.truth
+    pixel = (found.pixel_m, found.pixel_m)
+    return ObjectResult(found.object, pixel, "m", found.corner_m, Path("truth.h5"), "truth")
+
+
+def settings(network, **changes):
+    return FinetuneSettings(
+        **{"network": network, "minutes": None, "steps": 30, "device": "cpu", "batch_size": 32,
+           **changes}
+    )  # fmt: skip
+
+
+def run(scan, asked, **more):
+    events = list(finetune_events([scan], asked, **more))
+    assert isinstance(events[-1], Finished)
+    return events[-1].result, events
+
+
+def test_labels_teach_it(taught_simulation, small_network, truth):
+    result, events = run(
+        taught_simulation.scan, settings(small_network, teacher="labels", steps=100), labels=[truth]
+    )
+    assert result.after.loss < 0.9 * result.before.loss
+    assert result.after.phase_correlation > result.before.phase_correlation
+    patch = next(event for event in events if isinstance(event, HeldOutPatch))
+    assert patch.label is not None
+    assert patch.label.shape == patch.patch.shape
+    lit = patch.weight > 0.3
+    # The label comes in the patch's own global phase.
+    cross = np.vdot(patch.label[lit], patch.patch[lit])
+    assert abs(np.angle(cross)) < 0.3
+    assert result.card.training["data"][0]["labels"] == "truth"
+
+
+def test_the_published_recipe_is_absolute_errors_and_a_cyclic_rate(
+    taught_simulation, small_network, truth
+):
+    result, _ = run(
+        taught_simulation.scan,
+        settings(small_network, teacher="labels", preset="published", minutes=None, steps=None,
+                 epochs=30, batch_size=None),
+        labels=[truth],
+    )  # fmt: skip
+    assert result.card.training["batch"] == 64
+    assert result.after.loss < result.before.loss
+    one = torch.polar(torch.tensor([[[0.5, 1.0]]]), torch.tensor([[[0.3, -1.0]]]))
+    other = torch.polar(torch.tensor([[[0.7, 1.0]]]), torch.tensor([[[0.1, -1.0]]]))
+    known = torch.tensor([[[True, True]]])
+    assert float(published_error(one, other, known)) == pytest.approx(0.2, abs=1e-6)
+    assert float(published_error(one, other, ~known)) == 0
+
+
+def test_its_own_patterns_teach_it(taught_simulation, small_network):
+    result, _ = run(taught_simulation.scan, settings(small_network, steps=40))
+    assert result.after.loss < 0.9 * result.before.loss
+    assert result.after.misfit is not None
+
+
+def test_sweeps_make_the_labels_first_and_show_them_grow(taught_simulation, small_network):
+    result, events = run(
+        taught_simulation.scan, settings(small_network, teacher="sweeps", label_sweeps=2, steps=10)
+    )
+    growing = [event for event in events if isinstance(event, ObjectView)]
+    assert [event.kind for event in growing].count("labels") >= 3
+    assert growing[0].kind == "labels"
+    assert any(isinstance(e, Progress) and e.stage.startswith("labels: sweep") for e in events)
+    assert result.before.phase_correlation is not None
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("ptychi", "torchvision"))),
+    reason="pty-chi, or torchvision that it needs, is not installed",
+)
+def test_an_engine_of_pty_chi_makes_the_labels(taught_simulation, small_network):
+    result, events = run(
+        taught_simulation.scan, settings(small_network, teacher="lsqml", label_epochs=2, steps=10)
+    )
+    assert [e.kind for e in events if isinstance(e, ObjectView)].count("labels") >= 2
+    assert result.card.training["data"][0]["labels"] == "lsqml"
+
+
+def test_too_few_patterns_are_learned_by_heart_and_the_best_weights_are_kept(
+    taught_simulation, small_network, truth
+):
+    scan = taught_simulation.scan
+    asked = settings(small_network, teacher="labels", part=0.75, steps=200)
+    result, events = run(scan, asked, labels=[truth])
+    curve = [event for event in events if isinstance(event, Losses)]
+    best = min(curve, key=lambda point: point.held_out)
+    assert curve[-1].training < 0.75 * curve[1].training
+    assert curve[-1].held_out > 1.02 * best.held_out
+    assert result.after.loss == best.held_out
+    assert result.best_step == best.step < 200
+
+
+def test_without_probe_and_labels_there_is_nothing_to_learn_from(taught_simulation, small_network):
+    scan = replace(taught_simulation.scan, probe=None)
+    with pytest.raises(SettingsError, match="a probe must be known"):
+        run(scan, settings(small_network))
