@@ -130,11 +130,12 @@ def test_sweeps_can_make_the_labels_of_several_scans(
     shell: Shell, command: tuple[object, ...], scan: Path, output: Path
 ) -> None:
     few = ("--engine", "sweeps", "--label-sweeps", 2, "--validation", 0.25, "--freeze", "encoder")
-    ran = shell("finetune", scan, *command[1:], *few)
+    ran = shell("finetune", scan, *command[1:], *few, "--from-scratch")
     assert ran.code == 0, ran.err
     assert ran.err.count("points teach") == 2
     settings = read_card(output).training["settings"]
     assert (settings["teacher"], settings["frozen"]) == ("sweeps", "encoder")
+    assert settings["fresh"] is True
 
 
 @pytest.mark.usefixtures("often")

@@ -97,7 +97,7 @@ def finetune(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume/--fresh", help="Go on where the same command was stopped, or start anew."
+            "--resume/--fresh", help="Go on where the same command was stopped, or start over."
         ),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -110,6 +110,14 @@ def finetune(
         int | None,
         typer.Option("--batch", metavar="B", help="Patterns per step.", rich_help_panel=_SELDOM),
     ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option(
+            "--from-scratch",
+            help="Forget the network's weights: start from random ones.",
+            rich_help_panel=_SELDOM,
+        ),
+    ] = _DEFAULT.fresh,
     frozen: Annotated[
         str,
         typer.Option(
@@ -158,6 +166,7 @@ def finetune(
     with usage.usage_errors():
         settings = FinetuneSettings(
             network=network,
+            fresh=from_scratch,
             teacher=teacher,
             preset=preset,  # type: ignore[arg-type]  # checked by FinetuneSettings
             minutes=minutes if given else _DEFAULT.minutes,

@@ -152,7 +152,7 @@ def _told(
         if error.subject != "checkpoint":
             raise
         # A shell has a shorter way than deleting files.
-        remedy = "give --fresh to start anew, or another --output"
+        remedy = "give --fresh to start over, or another --output"
         raise type(error)(error.subject, error.where, error.problem, remedy=remedy) from None
 
 
