@@ -53,6 +53,7 @@ __all__ = [
 _FEWEST_SWEEPS = 3
 _MOST_SWEEPS = 8
 _SURE = 4.0
+_BY_FAR = 8.0
 _WORSE = 1.02
 _FEWEST_JUDGES = 5
 
@@ -139,14 +140,14 @@ class OrientationSearch:
         if self.sure:
             others = [trial.misfit for trial in self.trials if trial.code != self.best]
             said = (
-                f"Orientation {self.best} ({orientation_text(self.best)}) fits best: misfit "
-                f"{best.misfit:.3g}, the others {min(others):.3g} or more, {self.margin:.1f} times "
+                f"Orientation {self.best} ({orientation_text(self.best)}) fits best, "
+                f"{'clearly' if self.margin < _BY_FAR else 'by far'}: misfit "
+                f"{best.misfit:.2g}, the others {min(others):.2g} or more, {self.margin:.0f} times "
                 "the noise above."
             )
             return said if self.best == self.present else f"{said} The scan has {self.present}."
         codes = ", ".join(str(code) for code in sorted((self.best, *self.tied)))
-        said = f"Orientations {codes} cannot be told apart (misfit {best.misfit:.3g}"
-        said += f", margin {self.margin:.1f}): " if np.isfinite(self.margin) else "): "
+        said = f"Cannot tell: orientations {codes} fit alike (misfit {best.misfit:.2g}): "
         if self.stopped:
             return said + "the search was stopped before it was through."
         half_turn = len(self.tied) == 1 and self.tied[0] ^ self.best == 3

@@ -38,7 +38,9 @@ _POINTS_PER_SUBSET = 6
 _BATCH = 64
 
 
-def excerpt(scan: Scan, points: int = _POINTS) -> Scan:
+def excerpt(
+    scan: Scan, points: int = _POINTS, *, reach_px: float = 0.0, light: float = _LIGHT_KEPT
+) -> Scan:
     """Neighbouring points of a scan, read into memory, with the detector's dark rim cut off.
 
     Parameters
@@ -47,6 +49,11 @@ def excerpt(scan: Scan, points: int = _POINTS) -> Scan:
         The scan.
     points : int
         How many at most; those nearest to the middle one overlap as much as the scan does.
+    reach_px : float
+        Points up to here from the middle one count as near too, object pixels: where there
+        are more than `points`, that many of them, spread evenly.
+    light : float
+        Share of the light inside the cut.
 
     Returns
     -------
@@ -66,8 +73,10 @@ def excerpt(scan: Scan, points: int = _POINTS) -> Scan:
             remedy="use a near-field engine for this scan",
         )
     middle = np.median(scan.positions_px, axis=0)
-    distance = np.square(scan.positions_px - middle).sum(1)
-    chosen = np.sort(np.argsort(distance, kind="stable")[:points])
+    distance = np.hypot(*(scan.positions_px - middle).T)
+    near = max(points, int((distance <= reach_px).sum()))
+    near_ones = np.argsort(distance, kind="stable")[:near]
+    chosen = np.sort(near_ones[spread_evenly(scan.positions_px[near_ones], points)])
     total = np.zeros(scan.pattern_shape)
     for number in chosen:
         total += scan.patterns.read(np.array([number]))[0] * scan.mask
@@ -79,7 +88,7 @@ def excerpt(scan: Scan, points: int = _POINTS) -> Scan:
             f"{len(chosen)} patterns looked at",
             remedy="check the dataset chosen for patterns, and the mask",
         )
-    side = _lit_side(total)
+    side = _lit_side(total, light)
     smaller = crop_scan(scan, (side, side))
     counts = np.concatenate([smaller.patterns.read(part) for part in np.array_split(chosen, 10)])
     return replace(
@@ -156,7 +165,7 @@ class Trial:
         self._all = Measurements(scan, points, device)
         self._fitted = Measurements(scan, points[~held], device)
         self._fitted_frame = self.frame.subset(torch.from_numpy(points[~held]).to(device))
-        self._held = torch.from_numpy(points[held])
+        self._held, self._used = torch.from_numpy(points[held]), torch.from_numpy(points[~held])
 
     def sweep(self, should_stop: ShouldStop) -> None:
         """Sweep once over the points that do not judge; not at all once it is to stop."""
@@ -173,10 +182,16 @@ class Trial:
         self.sweeps += 1
 
     @torch.inference_mode()
-    def misfits(self) -> NDArray[np.float64]:
-        """Σ(√I − |F(P·O)|)² of every held-out point, as a share of their mean ΣI, (H,)."""
+    def misfits(self, *, fitted: bool = False) -> NDArray[np.float64]:
+        """Σ(√I − |F(P·O)|)² of every held-out point, as a share of their mean ΣI, (H,).
+
+        Parameters
+        ----------
+        fitted : bool
+            Of the points that do not judge instead.
+        """
         missed, counted = [], []
-        for points in self._held.split(_BATCH):
+        for points in (self._used if fitted else self._held).split(_BATCH):
             on_device = points.to(self._all.device)
             light = point_probes(self.probe, self.frame, on_device)
             patches = cut_windows(self.object, self.frame.indices(on_device))
@@ -206,13 +221,13 @@ def _subsets(frame: Frame, seed: int) -> list[torch.Tensor]:
     return [torch.from_numpy(parts[place]) for place in order]
 
 
-def _lit_side(total: NDArray[np.float64]) -> int:
-    """Side of the square around DC that holds nearly all light; a multiple of 8."""
+def _lit_side(total: NDArray[np.float64], light: float) -> int:
+    """Side of the square around DC that holds that share of the light; a multiple of 8."""
     height, width = total.shape
     y = np.abs(np.arange(height) - height // 2)[:, None]
     x = np.abs(np.arange(width) - width // 2)[None, :]
     ring = np.bincount(np.maximum(y, x).ravel(), total.ravel())
     share = np.cumsum(ring) / ring.sum()
-    half = int(np.searchsorted(share, _LIGHT_KEPT)) + 1
+    half = int(np.searchsorted(share, light)) + 1
     side = int(np.clip(-(-2 * half // 8) * 8, _SMALLEST_SIDE, _LARGEST_SIDE))
     return min(side, height, width)
