@@ -1,52 +1,45 @@
-"""The Load scan dock's search for the orientation: eight small pictures, click to choose."""
+"""The Load scan dock's search for the orientation, and a check of the positions' scale."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QImage, QPixmap
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QGridLayout,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_ptychonn.errors import PtychonnError
 from napari_ptychonn.reconstruction.events import Event, ShouldStop
 from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.scan.orientation import N_ORIENTATIONS, orientation_text
 from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.jobs import Ended, JobRunner
+from napari_ptychonn.widgets.orientation_tiles import OrientationTiles
 from napari_ptychonn.widgets.sentence import Sentence
+from napari_ptychonn.widgets.time_left import in_words
 
 if TYPE_CHECKING:
-    from napari_ptychonn.reconstruction.orient import OrientationSearch, OrientationTrial
+    from napari_ptychonn.reconstruction.orient import OrientationSearch
+    from napari_ptychonn.reconstruction.position_scale import PositionScale
 
-__all__ = ["OrientationGallery", "grey_phases"]
+__all__ = ["OrientationGallery"]
 
 FIND = "Find orientation"
 CANCEL = "Cancel"
-STOPPED = "The search was stopped."
-COLUMNS = 4
-SIDE = 72
+SEARCHING = "Trying all eight…"
+CHECKING = "Checking the scale of the positions…"
+STOPPED = "The search was stopped before it was through."
+CHECK_STOPPED = "The check of the positions' scale was stopped."
+CLICK = "Click a picture to use its orientation."
+WARNING = "⚠ "
 BAR_STEPS = 1000
-SHOWN = 0.98
-"""Of the phases of a picture; the rest is beyond black and white."""
-PRESENT = "QToolButton:checked { border: 2px solid palette(highlight); }"
 
 
 class OrientationGallery(QWidget):
     """A button to search, and what the search found.
+
+    Once the orientation is found the scale of the positions is checked in it. Nothing is
+    applied: a click chooses an orientation, and a scale that is off is only said.
 
     Parameters
     ----------
@@ -64,13 +57,12 @@ class OrientationGallery(QWidget):
     def __init__(self, owner: object, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scan: Scan | None = None
-        self._searched: Hashable = None
+        self._searched: Scan | None = None
+        self._is_checking = False
         self.find = QPushButton(FIND)
         self.bar = QProgressBar()
-        self.status = Sentence()
-        self.tiles = [QToolButton() for _ in range(N_ORIENTATIONS)]
-        self._group = QButtonGroup(self)
-        self._gallery = QWidget()
+        self.tiles = OrientationTiles()
+        self.status, self.scale = Sentence(), Sentence()
         self.runner = JobRunner(owner)
         self._lay_out()
         self._connect()
@@ -83,42 +75,30 @@ class OrientationGallery(QWidget):
         self.find.setEnabled(scan is not None or self.runner.running)
         if scan is None:
             return
-        if self._searched is not None and _identity(scan) != self._searched:
+        if self._searched is not None and _identity(scan) != _identity(self._searched):
             self.runner.drop()
             self._set_running(False)
             self._forget()
-        self._mark(scan.provenance.orientation)
+        self.tiles.mark(scan.provenance.orientation)
 
     def _lay_out(self) -> None:
         self.find.setToolTip(
-            "Try all eight on neighbouring points, and see which explains the patterns"
+            "Try all eight on neighbouring points, and see which explains the patterns;\n"
+            "then see whether the positions have the right scale"
         )
         self.bar.setRange(0, BAR_STEPS)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(8)
-        grid = QGridLayout(self._gallery)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(3)
-        self._gallery.setStyleSheet(PRESENT)
-        for code, tile in enumerate(self.tiles):
-            tile.setCheckable(True)
-            tile.setIconSize(QSize(SIDE, SIDE))
-            tile.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-            tile.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-            # napari's own style makes tool buttons as small as its icons.
-            tile.setMinimumSize(SIDE + 6, SIDE + 26)
-            self._group.addButton(tile, code)
-            grid.addWidget(tile, code // COLUMNS, code % COLUMNS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
-        for widget in (self.find, self.bar, self._gallery, self.status):
+        for widget in (self.find, self.bar, self.tiles, self.status, self.scale):
             column.addWidget(widget)
         self.bar.hide()
 
     def _connect(self) -> None:
         self.find.clicked.connect(self._find_or_cancel)
-        self._group.idClicked.connect(self.chosen)
+        self.tiles.chosen.connect(self.chosen)
         self.runner.progress.connect(self._show_progress)
         self.runner.finished.connect(self._finish)
         stop_when_closed(self, [self.runner], hidden=self._was_hidden)
@@ -130,13 +110,26 @@ class OrientationGallery(QWidget):
         scan = self._scan
         if scan is None:
             return
+        self._forget()
         try:
             self.runner.start("finding the orientation", partial(_search, scan), device="auto")
         except PtychonnError as error:
             self.status.setText(str(error))
             return
-        self._forget()
-        self._searched = _identity(scan)
+        self._searched = scan
+        self.status.setText(SEARCHING)
+        self._set_running(True)
+
+    def _check_scale(self, code: int) -> None:
+        assert self._searched is not None
+        job = partial(_check, self._searched, code)
+        try:
+            self.runner.start("checking the positions' scale", job, device="auto")
+        except PtychonnError as error:
+            self.scale.setText(str(error))
+            return
+        self._is_checking = True
+        self._say_scale(CHECKING)
         self._set_running(True)
 
     def _set_running(self, running: bool) -> None:
@@ -145,52 +138,58 @@ class OrientationGallery(QWidget):
         self.bar.setVisible(running)
         self.bar.setValue(0)
 
-    def _show_progress(self, _stage: str, fraction: float, _left: object) -> None:
+    def _show_progress(self, _stage: str, fraction: float, left: float | None) -> None:
         self.bar.setValue(round(BAR_STEPS * fraction))
+        if self._is_checking:
+            self._say_scale(f"{CHECKING} {in_words(left)}".strip())
+        else:
+            self.status.setText(f"{SEARCHING} {in_words(left)}".strip())
 
     def _finish(self, ended: Ended) -> None:
         self._set_running(False)
+        was_checking, self._is_checking = self._is_checking, False
         if ended.error is not None:
-            self.status.setText(str(ended.error))
-            return
-        search: OrientationSearch | None = ended.result
-        if search is None:
+            (self._say_scale if was_checking else self.status.setText)(str(ended.error))
+        elif was_checking:
+            self._show_scale(ended.result)
+        else:
+            self._show_search(ended.result)
+
+    def _show_search(self, search: OrientationSearch | None) -> None:
+        if search is None or search.stopped:
+            self._searched = None
             self.status.setText(STOPPED)
             return
-        self.status.setText(search.text())
-        greys = grey_phases([trial.picture for trial in search.trials])
-        for trial, grey, tile in zip(search.trials, greys, self.tiles, strict=True):
-            is_best = trial.code == search.best and search.sure
-            tile.setIcon(_icon(grey))
-            tile.setText(f"{'✓ ' if is_best else ''}{trial.code}: {trial.misfit:.3g}")
-            tile.setToolTip(_tip(trial, search))
-        self._mark(search.present if self._scan is None else self._scan.provenance.orientation)
-        self._gallery.show()
+        self.status.setText(f"{search.text()} {CLICK}")
+        self.tiles.show_search(search)
+        self.tiles.mark(search.present if self._scan is None else self._scan.provenance.orientation)
+        self.tiles.show()
+        if search.sure:
+            self._check_scale(search.best)
 
-    def _mark(self, code: int) -> None:
-        self.tiles[code].setChecked(True)
+    def _show_scale(self, found: PositionScale | None) -> None:
+        if found is None:
+            self._say_scale(CHECK_STOPPED)
+            return
+        self._say_scale(f"{WARNING if found.is_off else ''}{found.text()}")
+
+    def _say_scale(self, text: str) -> None:
+        self.scale.setText(text)
+        self.scale.setVisible(bool(text))
 
     def _forget(self) -> None:
-        self._searched = None
-        self._gallery.hide()
+        self._searched, self._is_checking = None, False
+        self.tiles.hide()
         self.status.setText("")
+        self._say_scale("")
 
     def _was_hidden(self) -> None:
         self._set_running(False)
-
-
-def grey_phases(pictures: Sequence[NDArray[np.complex64]]) -> list[NDArray[np.uint8]]:
-    """Phases of small objects (h, w) as greys (h, w), the same scale for all.
-
-    A wrong orientation leaves noise, which would look like structure on a scale of its own.
-    """
-    phases = [np.angle(picture) for picture in pictures]
-    reach = max(float(np.quantile(np.abs(phase), SHOWN)) for phase in phases)
-    scale = 127 / max(reach, np.finfo(float).tiny)
-    return [
-        np.ascontiguousarray((128 + np.clip(phase * scale, -127, 127)).astype(np.uint8))
-        for phase in phases
-    ]
+        if self._is_checking:
+            self._is_checking = False
+            self._say_scale(CHECK_STOPPED)
+        elif self.status.text().startswith(SEARCHING):
+            self.status.setText(STOPPED)
 
 
 def _search(scan: Scan, should_stop: ShouldStop) -> Iterator[Event[OrientationSearch]]:
@@ -198,6 +197,13 @@ def _search(scan: Scan, should_stop: ShouldStop) -> Iterator[Event[OrientationSe
     from napari_ptychonn.reconstruction.orient import orientation_events
 
     yield from orientation_events(scan, should_stop=should_stop)
+
+
+def _check(scan: Scan, code: int, should_stop: ShouldStop) -> Iterator[Event[PositionScale]]:
+    from napari_ptychonn.reconstruction.orient import turned_scan
+    from napari_ptychonn.reconstruction.position_scale import position_scale_events
+
+    yield from position_scale_events(turned_scan(scan, code), should_stop=should_stop)
 
 
 def _identity(scan: Scan) -> Hashable:
@@ -209,18 +215,3 @@ def _identity(scan: Scan) -> Hashable:
         source.path, tuple(sorted(source.datasets.items())), frozenset(said), pixel,
         tuple(sorted(scan.pattern_shape)), scan.positions.tobytes(),
     )  # fmt: skip
-
-
-def _icon(greys: NDArray[np.uint8]) -> QIcon:
-    height, width = greys.shape
-    image = QImage(greys.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
-    smooth = Qt.TransformationMode.SmoothTransformation
-    ratio = Qt.AspectRatioMode.KeepAspectRatio
-    return QIcon(QPixmap.fromImage(image).scaled(SIDE, SIDE, ratio, smooth))
-
-
-def _tip(trial: OrientationTrial, search: OrientationSearch) -> str:
-    words = f"{orientation_text(trial.code)}: misfit {trial.misfit:.3g}"
-    if trial.code == search.best:
-        return f"{words}, the lowest"
-    return f"{words}, {trial.worse:.1f} times its noise above the lowest"
