@@ -19,14 +19,14 @@ from napari_ptychonn.reconstruction.coarse import coarse_phase
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
+from napari_ptychonn.reconstruction.pass_plan import PassPlan
 from napari_ptychonn.reconstruction.passes import PassStep, Swept, improve_object, sweep_pass
 from napari_ptychonn.reconstruction.prepare import Prepared
+from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.training.split import compact
 
-__all__ = ["PASSES", "PassRecord", "Room", "all_of", "make_room", "run_passes"]
+__all__ = ["PassRecord", "Room", "all_of", "make_room", "run_passes"]
 
-PASSES = 4
-"""As many as a reconstruction makes where nobody says how many."""
 _PIXELS = 1600 * 64 * 64
 """Of all patterns of a room."""
 
@@ -142,7 +142,8 @@ def run_passes(
     """
     object_ = torch.ones(frame.shape, dtype=torch.complex64, device=probe.device)
     coarse_helps = True
-    for number in range(1, PASSES + 1):
+    plan = PassPlan("auto", cover_of(frame, probe))
+    for turn in plan.turns():
         start = object_
         if coarse_helps:
             start = coarse_phase(
@@ -151,8 +152,9 @@ def run_passes(
             )  # fmt: skip
             coarse_helps = start is not object_
         for step in sweep_pass(
-            measurements, frame, start, probe, number=number, update_probe=update_probe,
-            seed=seed + number, batch_size=batch_size, should_stop=should_stop,
+            measurements, frame, start, probe, number=turn.number, update_probe=update_probe,
+            seed=seed + turn.number, batch_size=batch_size, should_stop=should_stop,
+            momentum=turn.momentum, settles=turn.settles,
         ):  # fmt: skip
             if isinstance(step, Message):
                 yield step
@@ -161,6 +163,7 @@ def run_passes(
                     network, step.after, step.before, step.light, step.unexplained
                 )
                 probe = step.probe
+                plan.took(step.misfit, step.beyond_noise)
                 yield PassRecord(step, object_)
         if should_stop():
             return
