@@ -99,12 +99,12 @@ def labels() -> Iterator[Figure]:
 
 def lines() -> Iterator[Figure]:
     """The paper's use: lines 0 to 99 of 161 teach `ptychonn`, the rest is predicted."""
-    yield from _lines("lines", _TAUGHT_LINES / _LINES, epochs=12, least=0.85)
+    yield from _lines("lines", _TAUGHT_LINES / _LINES, epochs=10, least=0.85)
 
 
 def tenth() -> Iterator[Figure]:
     """The same with a tenth of the lines, and as many steps."""
-    yield from _lines("tenth", _TAUGHT_LINES / _LINES / 10, epochs=120, least=None)
+    yield from _lines("tenth", _TAUGHT_LINES / _LINES / 10, epochs=100, least=None)
 
 
 def memory() -> Iterator[Figure]:
@@ -143,8 +143,8 @@ def _lines(name: str, part: float, *, epochs: float, least: float | None) -> Ite
     simulation = raster_scan()
     scan = simulation.scan
     found = _taught(
-        scan, network="ptychonn", fresh=True, teacher="sweeps", preset="published", part=part,
-        label_sweeps=10, epochs=epochs, minutes=None, folder=_LONG / name, show=True,
+        scan, network="ptychonn", teacher="sweeps", part=part, label_sweeps=10, epochs=epochs,
+        minutes=None, folder=_LONG / name, show=True,
     )  # fmt: skip
     module = build_module(found.card)
     module.load_state_dict(dict(found.state))
@@ -160,7 +160,7 @@ def _lines(name: str, part: float, *, epochs: float, least: float | None) -> Ite
     known = aligned.known
     ours, theirs = aligned.object[known], aligned.reference[known]
     phases = aligned.phases()
-    case = f"{part * _LINES:.0f} of {_LINES} lines, published recipe"
+    case = f"{part * _LINES:.0f} of {_LINES} lines teach ptychonn"
     yield Figure(case, "steps", found.step)
     yield Figure(case, "time", found.seconds / 60, "min")
     bar = None if least is None else (">=", least)
