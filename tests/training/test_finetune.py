@@ -302,6 +302,16 @@ def test_a_wrong_probe_guess_settles_before_the_network_learns(taught_simulation
     assert finished.result.before.misfit < 0.3
 
 
+def test_several_scans_teach_one_network(taught_simulation, short_looks):
+    scans = [taught_simulation.scan, replace(taught_simulation.scan)]
+    *events, last = finetune_events(scans, steps(8))
+    assert [event.scan for event in events if isinstance(event, PointSplit)] == [0, 1]
+    assert {event.scan for event in events if isinstance(event, ObjectView)} == {0, 1}
+    assert isinstance(last, Finished)
+    assert len(last.result.pictures) == 2
+    assert len(last.result.card.training["data"]) == 2
+
+
 def test_settings_that_do_not_go_together_are_refused(taught_simulation):
     with pytest.raises(SettingsError, match="one of minutes, steps and epochs"):
         FinetuneSettings(steps=3)
