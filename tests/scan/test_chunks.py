@@ -58,6 +58,14 @@ def test_packed_chunks_are_read_whole_and_in_parts(tmp_path, packing, size, kind
             read_part(stored, (5,))
 
 
+def test_a_dataset_of_nothing_is_read_as_h5py_reads_it(tmp_path):
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["nothing"], file["none"] = h5py.Empty("f8"), np.zeros((0, 3))
+    with h5py.File(tmp_path / "empty.h5") as file:
+        assert isinstance(read_part(file["nothing"])[()], h5py.Empty)
+        assert read_part(file["none"]).shape == (0, 3)
+
+
 @pytest.mark.parametrize("shape", [(1,), (30, 40), (2, 7, 9, 5)])
 def test_parts_of_any_rank_and_chunks_across_their_edges_are_read(tmp_path, shape):
     values = np.random.default_rng(0).integers(0, 9, shape, dtype=np.int16)

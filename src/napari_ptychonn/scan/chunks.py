@@ -38,17 +38,17 @@ def read_part(dataset: h5py.Dataset, place: tuple[int | slice, ...] = ()) -> NDA
     OSError
         A chunk is damaged, or cannot be read; h5py raises other errors too.
     """
-    spans = _spans(dataset.shape, place)
     if dataset.is_virtual:
-        for source, part in parts_of_sources(dataset, spans):
+        for source, part in parts_of_sources(dataset, _spans(dataset.shape, place)):
             require_whole_chunks(source, part)
         return np.asarray(dataset[place])
     filters = _filters(dataset)
     if dataset.chunks is None or not filters:
         return np.asarray(dataset[place])
+    spans = _spans(dataset.shape, place)
     if _is_plain_gzip(dataset, filters):
         unpacked = _unpacked(dataset, filters, spans)
-        return unpacked[tuple(0 if isinstance(part, int) else slice(None) for part in place)]
+        return unpacked[tuple(slice(None) if isinstance(part, slice) else 0 for part in place)]
     require_whole_chunks(dataset, spans)
     return np.asarray(dataset[place])
 
