@@ -2,8 +2,8 @@
 
 Sweeps sharpen what the network found, and, at low dose, fit noise. Their number is
 chosen by photons that they do not see: counts are split by binomial thinning, sweeps on
-trial fit the larger part as long as the other part gets more likely, and as many are then
-done with all photons.
+trial fit the larger part as long as the other part gets more likely, by more than chance
+does, and as many are then done with all photons.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ptychonn.optics.propagation import diffract
@@ -30,6 +31,7 @@ __all__ = ["SweepState", "sweep_object"]
 _MOST_SWEEPS = 40
 _PATIENCE = 5
 _WORTH_A_WAIT = 0.001
+_SURE = 2.5
 _HELD_SHARE = 0.1
 _JUDGED_POINTS = 300
 _JUDGED_BATCH = 32
@@ -111,25 +113,35 @@ def _tried(
     # The part that is fitted is dimmer, and so is its probe.
     dim = float(np.sqrt(1 - held.share))
     judge = _Judge(held, sweeper.frame)
-    best, lowest = 0, judge.deviance(start)
-    mark, since = lowest, 0
-    yield Metrics("held-out photons", {"deviance": lowest, "sweeps": 0})
+    best, lowest = 0, judge.deviances(start)
+    mark, since = lowest.mean(), 0
+    yield Metrics("held-out photons", {"deviance": float(mark), "sweeps": 0})
     dimmed = SweepState(start.object, start.probe * dim, 0)
     for event in sweeper.run(dimmed, _MOST_SWEEPS, lambda points: held.split(points)[0]):
         if isinstance(event, Message):
             yield event
         if not isinstance(event, SweepState):
             continue
-        score = judge.deviance(SweepState(event.object, event.probe / dim, event.sweeps))
-        yield Metrics(f"trial sweep {event.sweeps}", {"deviance": score})
-        if score < lowest:
-            best, lowest = event.sweeps, score
+        found = judge.deviances(SweepState(event.object, event.probe / dim, event.sweeps))
+        score = found.mean()
+        yield Metrics(f"trial sweep {event.sweeps}", {"deviance": float(score)})
+        if _surely_lower(found, lowest):
+            best, lowest = event.sweeps, found
         since += 1
         if score < mark * (1 - _WORTH_A_WAIT):
             mark, since = score, 0
         if since == _PATIENCE:
             break
     yield best
+
+
+def _surely_lower(found: NDArray[np.float64], lowest: NDArray[np.float64]) -> bool:
+    """Whether the deviances (K,) of the same points fell by more than chance would have it.
+
+    Few photons cannot tell a little more signal from as much more noise.
+    """
+    gain = lowest - found
+    return bool(gain.mean() > _SURE * gain.std() / np.sqrt(len(gain)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +194,13 @@ class _Judge:
         ]
         self._frame = frame
         self._share = held.share
+        counted = sum(float((counts * self._mask).sum()) for _, counts in self._held)
+        self._mean_photons = max(counted, 1.0) / len(points)
 
     @torch.inference_mode()
-    def deviance(self, state: SweepState) -> float:
-        """Mean deviance per held-out photon of the model's prediction for them."""
-        total, photons = 0.0, 0.0
+    def deviances(self, state: SweepState) -> NDArray[np.float64]:
+        """Deviance (K,) of every point's held-out photons, over their mean number in a point."""
+        found = []
         for points, counts in self._held:
             light = point_probes(state.probe, self._frame, points)
             patches = cut_windows(state.object, self._frame.indices(points))
@@ -194,6 +208,5 @@ class _Judge:
             # A model may say that no photon falls where stray ones do.
             expected = expected + 1e-4 * counts.mean()
             surplus = torch.xlogy(counts, counts / expected) - counts + expected
-            total += float((2 * surplus * self._mask).sum())
-            photons += float((counts * self._mask).sum())
-        return total / max(photons, 1.0)
+            found.append((2 * surplus * self._mask).sum((-2, -1)).cpu().numpy())
+        return np.concatenate(found).astype(np.float64) / self._mean_photons
