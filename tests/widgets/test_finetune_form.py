@@ -27,7 +27,7 @@ from napari_ptychonn.widgets.finetune_state import (
 )
 
 EVERYTHING = TeachingState(
-    network="ptychonn", teacher="labels", preset="published", length=7.5, unit="epochs",
+    network="ptychonn", fresh=True, teacher="labels", preset="published", length=7.5, unit="epochs",
     rate=2.5e-4, batch_size=32, frozen="encoder", percent=60, held_out=10, label_sweeps=4,
     label_epochs=9, device="cpu", seed=3,
 )  # fmt: skip
@@ -47,9 +47,9 @@ def form(qtbot) -> FinetuneForm:
 
 def test_form_and_settings_say_the_same(tmp_path: Path) -> None:
     assert settings_from(EVERYTHING, tmp_path) == FinetuneSettings(
-        network="ptychonn", teacher="labels", preset="published", minutes=None, epochs=7.5,
-        rate=2.5e-4, batch_size=32, frozen="encoder", part=0.6, validation=0.1, label_sweeps=4,
-        label_epochs=9, folder=tmp_path, device="cpu", seed=3,
+        network="ptychonn", fresh=True, teacher="labels", preset="published", minutes=None,
+        epochs=7.5, rate=2.5e-4, batch_size=32, frozen="encoder", part=0.6, validation=0.1,
+        label_sweeps=4, label_epochs=9, folder=tmp_path, device="cpu", seed=3,
     )  # fmt: skip
     assert settings_from(TeachingState()) == FinetuneSettings()
     assert settings_from(replace(EVERYTHING, length=12.0, unit="steps")).steps == 12

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from qtpy.QtCore import QLocale, QSettings, Qt, Signal
 from qtpy.QtGui import QDoubleValidator
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -80,6 +81,7 @@ class FinetuneForm(QWidget):
         self.points = QLabel()
         self.device = QComboBox()
         self.more = Fold("Seldom needed")
+        self.fresh = QCheckBox("Forget its weights first")
         self.rate = QLineEdit()
         self.batch_size = _spin("batch_size", auto_below=True)
         self.frozen = choice(FROZEN)
@@ -105,6 +107,7 @@ class FinetuneForm(QWidget):
         """What the form is set to."""
         return TeachingState(
             network=self.network.network(),
+            fresh=self.fresh.isChecked(),
             teacher=self.teacher.currentData(),
             preset=self.preset.currentData(),
             length=self.length.value(),
@@ -123,6 +126,7 @@ class FinetuneForm(QWidget):
     def show_state(self, state: TeachingState) -> None:
         """Set every field; a teacher that is not installed gives way to the patterns."""
         self.network.select(state.network)
+        self.fresh.setChecked(state.fresh)
         offered = is_allowed(self.teacher, state.teacher)
         choose(self.teacher, state.teacher if offered else TeachingState().teacher)
         choose(self.unit, state.unit)
@@ -215,6 +219,7 @@ class FinetuneForm(QWidget):
             ("Label sweeps", self.label_sweeps),
             ("Label epochs", self.label_epochs),
             ("Seed", self.seed),
+            ("", self.fresh),
         ):
             self.more.rows.addRow(words, field)
         column = QVBoxLayout(self)
@@ -223,6 +228,7 @@ class FinetuneForm(QWidget):
         column.addWidget(self.more)
 
     def _explain(self) -> None:
+        self.fresh.setToolTip("Learn from nothing, as one did before there were such networks")
         self.preset.setToolTip("Loss and optimiser: ours, or those of the PtychoNN paper")
         self.length.setToolTip("How long to teach; Cancel and Keep end it at any time")
         self.percent.setToolTip(
@@ -251,6 +257,7 @@ class FinetuneForm(QWidget):
         for field in (self.length, self.percent, *spins):
             field.valueChanged.connect(self._tell)
         self.rate.textChanged.connect(self._tell)
+        self.fresh.toggled.connect(self._tell)
 
     def _tell(self) -> None:
         self._adapt()

@@ -221,7 +221,7 @@ class OutcomeKeeper(QObject):
         found = self._dock.window().findChildren(ReconstructWidget)
         window = getattr(self._viewer, "window", None)
         if not found and window is not None:
-            found = [window.add_plugin_dock_widget(PLUGIN, DOCK)[1]]
+            found = [window.add_plugin_dock_widget(PLUGIN, DOCK, tabify=True)[1]]
         if not found:
             self._report.status.setText("Open the Reconstruct dock first.")
             return

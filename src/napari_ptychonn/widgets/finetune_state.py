@@ -39,6 +39,8 @@ class TeachingState:
     ----------
     network : str
         Name of a network, or the path of its file, to start from.
+    fresh : bool
+        Whether its weights are forgotten first.
     teacher, preset, frozen : str
         As :class:`FinetuneSettings` names them.
     length : float
@@ -64,6 +66,7 @@ class TeachingState:
     """
 
     network: str = DEFAULTS.network
+    fresh: bool = DEFAULTS.fresh
     teacher: Teacher = DEFAULTS.teacher
     preset: Preset = DEFAULTS.preset
     length: float = 5.0
@@ -96,6 +99,7 @@ def settings_from(state: TeachingState, folder: Path | None = None) -> FinetuneS
     """
     return FinetuneSettings(
         network=state.network,
+        fresh=state.fresh,
         teacher=state.teacher,
         preset=state.preset,
         minutes=state.length if state.unit == "minutes" else None,
@@ -147,6 +151,8 @@ def _fits(name: str, value: Any) -> bool:
         return value in _WORDS[name]
     if name in ("network", "device"):
         return isinstance(value, str) and bool(value)
+    if name == "fresh":
+        return isinstance(value, bool)
     if value is None:
         return name in _MAY_BE_NONE
     if name == "label_sweeps" and value == "auto":
