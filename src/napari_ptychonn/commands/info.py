@@ -12,6 +12,7 @@ from napari_ptychonn.commands.orientation import (
     SEARCH,
     OrientationOption,
     as_option,
+    check_scale,
     search_orientation,
 )
 from napari_ptychonn.commands.recipes import (
@@ -76,13 +77,19 @@ def info(
 
     opened = open_scan(scan, options)
     keep_recipe(save_recipe, scan, options)
-    search = None
+    search = scale = None
     if orientation == SEARCH:
         search = search_orientation(opened, device="auto", quiet=False)
+        if search.sure:
+            scale = check_scale(opened, search.best, device="auto", quiet=False)
     if as_json:
         found = {} if search is None else {"orientation_search": search.as_dict()}
+        if scale is not None:
+            found["position_scale"] = scale.as_dict()
         typer.echo(json.dumps(describe(opened) | found, indent=2, ensure_ascii=False))
         return
     typer.echo(describe_text(opened))
     if search is not None:
         typer.echo(f"found       {search.text()}")
+    if scale is not None:
+        typer.echo(f"scale       {scale.text()}")

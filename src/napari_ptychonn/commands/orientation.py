@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,13 +13,24 @@ from napari_ptychonn.commands import usage
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
 
 if TYPE_CHECKING:
+    from napari_ptychonn.reconstruction.events import Event
     from napari_ptychonn.reconstruction.orient import OrientationSearch
+    from napari_ptychonn.reconstruction.position_scale import PositionScale
     from napari_ptychonn.scan.model import Scan
     from napari_ptychonn.scan.options import ScanOptions
 
-__all__ = ["SEARCH", "OrientationOption", "as_option", "open_oriented", "search_orientation"]
+__all__ = [
+    "SEARCH",
+    "OrientationOption",
+    "as_option",
+    "check_scale",
+    "open_oriented",
+    "search_orientation",
+]
 
 SEARCH = "search"
+
+ResultT = TypeVar("ResultT")
 
 OrientationOption = Annotated[
     str,
@@ -40,7 +52,8 @@ def open_oriented(
 ) -> tuple[Scan, ScanOptions]:
     """Open a scan, and find its orientation where that is asked for, or not documented.
 
-    Where the search is not sure, the orientation stays, and the person is told.
+    Where the search is not sure, the orientation stays, and the person is told. Where it was
+    asked for, the scale of the positions is checked too; a wrong one is only said.
 
     Returns
     -------
@@ -65,6 +78,11 @@ def open_oriented(
     if not quiet:
         kept = "" if search.sure else f" {search.present} is kept; --orientation 0..7 sets another."
         typer.echo(search.text() + kept, err=True)
+    if asked == SEARCH and search.sure:
+        scale = check_scale(scan, search.best, device=device, quiet=quiet)
+        # A wrong pixel is worth a line even to those who want none.
+        if scale.is_off or not quiet:
+            typer.echo(scale.text(), err=True)
     if search.answer == search.present:
         return scan, options
     found = replace(options, orientation=search.answer)
@@ -81,12 +99,38 @@ def search_orientation(scan: Scan, *, device: str, quiet: bool) -> OrientationSe
     Exit
         With 130, where the user stopped it.
     """
-    from napari_ptychonn.commands.follow import follow
     from napari_ptychonn.reconstruction.orient import orientation_events
 
     with stop_on_signal() as should_stop:
-        search = orientation_events(scan, device=device, should_stop=should_stop)
-        finished = follow(search, quiet=quiet)
+        return _followed(
+            orientation_events(scan, device=device, should_stop=should_stop), quiet=quiet
+        )
+
+
+def check_scale(scan: Scan, code: int, *, device: str, quiet: bool) -> PositionScale:
+    """See whether the positions have the right scale, with the patterns in orientation `code`.
+
+    Raises
+    ------
+    ScanError, SettingsError
+        The scan cannot be searched, or there is no such device.
+    Exit
+        With 130, where the user stopped it.
+    """
+    from napari_ptychonn.reconstruction.orient import turned_scan
+    from napari_ptychonn.reconstruction.position_scale import position_scale_events
+
+    turned = turned_scan(scan, code)
+    with stop_on_signal() as should_stop:
+        return _followed(
+            position_scale_events(turned, device=device, should_stop=should_stop), quiet=quiet
+        )
+
+
+def _followed(events: Iterator[Event[ResultT]], *, quiet: bool) -> ResultT:
+    from napari_ptychonn.commands.follow import follow
+
+    finished = follow(events, quiet=quiet)
     if finished.stopped:
         typer.echo("Stopped before the orientation was found; nothing was written.", err=True)
         raise typer.Exit(EXIT_STOPPED)

@@ -62,8 +62,8 @@ class PositionScale:
     scale : float
         The factor that fits best; NaN where none was found.
     error : float
-        How far the scale may be off, relative: from drawing points, and from how far it
-        still moved along the sweeps.
+        How far the scale may be off, relative: from drawing points, from how far it still
+        moved along the sweeps, and from how rough the misfit is.
     sure : bool
         Whether the misfit has a clear minimum there.
     scales, misfits : tuple of float
@@ -246,12 +246,13 @@ class _Trials:
         eighth = sweeps // 8
         way = np.array([_vertex(met[:, -1 - back])[0] for back in range(0, sweeps // 2, eighth)])
         place, bend = _vertex(met[:, -1])
+        rough = _roughness(met[:, -1], bend)
         points = np.stack([self._trials[step].misfits(fitted=True) for step in steps])
         rng = np.random.default_rng(0)
         draws = rng.integers(0, points.shape[1], (_DRAWS, points.shape[1]))
         drawn = [_vertex(np.log(points[:, chosen].mean(1)))[0] for chosen in draws]
         moved = float(np.abs(way - place).max())
-        error = float(np.hypot(np.std(drawn), moved))
+        error = float(np.linalg.norm([np.std(drawn), moved, rough]))
         return _Minimum(centre * _STEP + place, error, bend, moved)
 
     def result(self, found: _Minimum, probe: str, stopped: bool) -> PositionScale:
@@ -288,6 +289,15 @@ def _vertex(logged: NDArray[np.float64]) -> tuple[float, float]:
     bend, slope, _ = np.polyfit(places, logged, 2)
     place = -slope / (2 * bend) if bend > 0 else np.nan
     return float(place if abs(place) <= 3 * _STEP else np.nan), float(bend)
+
+
+def _roughness(logged: NDArray[np.float64], bend: float) -> float:
+    """Error of the place that follows from how far five values lie off their parabola."""
+    places = _STEP * np.arange(-2, 3)
+    off = logged - np.polyval(np.polyfit(places, logged, 2), places)
+    # Two of the five say how far off they are; the slope at the middle follows from all.
+    slope_error = np.sqrt(np.square(off).sum() / 2 / np.square(places).sum())
+    return float(slope_error / (2 * bend)) if bend > 0 else np.inf
 
 
 def _diameter(probe: NDArray[np.complex64]) -> float:

@@ -216,7 +216,9 @@ class Trial:
 def _subsets(frame: Frame, seed: int) -> list[torch.Tensor]:
     """Some points each: fewer would be slow, more would learn little from each other."""
     count = max(1, frame.n_points // _POINTS_PER_SUBSET)
-    parts = interleave(frame.corners.cpu().numpy().astype(np.float64), count)
+    # With what rounding left off, so that scaled positions have the same subsets.
+    places = frame.corners.cpu().numpy() + frame.shifts.cpu().numpy().astype(np.float64)
+    parts = interleave(places, count)
     order = np.random.default_rng(seed).permutation(len(parts))
     return [torch.from_numpy(parts[place]) for place in order]
 
