@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from napari_ptychonn.network import folders
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.store import store_network
 from napari_ptychonn.network.weights import build_module, read_card, save_network
+from napari_ptychonn.widgets import network_rows
 from napari_ptychonn.widgets.folder_watch import FolderWatch
 from napari_ptychonn.widgets.network_box import BUNDLED, FROM_FILE, NetworkBox
 from napari_ptychonn.widgets.networks_dialog import NetworksDialog
@@ -235,6 +238,28 @@ def test_the_button_opens_one_dialog_and_a_closed_one_is_opened_anew(box, own, q
     assert box.show_networks() is dialog
     press(dialog.close_button, qtbot)
     assert box.show_networks() is not dialog
+
+
+def test_closing_does_not_wait_for_what_is_under_way_and_the_next_dialog_lists_anew(
+    box, own, qtbot, monkeypatch
+):
+    begun, go_on = threading.Event(), threading.Event()
+    listed_before = network_rows.network_rows
+
+    def slowly():
+        begun.set()
+        go_on.wait(WAIT_MS / 1000)
+        return listed_before()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(network_rows, "network_rows", slowly)
+        dialog = box.show_networks()
+        qtbot.waitUntil(begun.is_set, timeout=WAIT_MS)
+        start = time.monotonic()
+        press(dialog.close_button, qtbot)
+        assert time.monotonic() - start < 1
+    go_on.set()
+    assert listed(open_dialog(box, qtbot)) == ["ptychonn-probe", "ptychonn"]
 
 
 def test_a_watch_follows_a_folder_that_comes_and_goes(tmp_path, qtbot):

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_ptychonn.network import folders
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.widgets.folder_watch import FolderWatch
+from napari_ptychonn.widgets.jobs import JobRunner
 from napari_ptychonn.widgets.networks_dialog import NetworksDialog
 
 __all__ = ["NetworkBox", "keep_narrow"]
@@ -42,6 +43,8 @@ class NetworkBox(QWidget):
         super().__init__(parent)
         self._network = ""
         self._said: Mapping[str, tuple[str, bool]] = {}
+        self._runner = runner = JobRunner(self)
+        self.destroyed.connect(lambda: runner.shutdown())
         self._dialog: NetworksDialog | None = None
         self.box = _Box()
         self.manage = QPushButton("Manage…")
@@ -91,7 +94,7 @@ class NetworkBox(QWidget):
     def show_networks(self) -> NetworksDialog:
         """Show the person's networks, to choose, rename, delete, export and import them."""
         if self._dialog is None:
-            self._dialog = NetworksDialog(self, bundled=BUNDLED)
+            self._dialog = NetworksDialog(self, self._runner, bundled=BUNDLED)
             self._dialog.use.connect(self.select)
             self._dialog.renamed.connect(self._renamed)
             self._dialog.removed.connect(self._removed)

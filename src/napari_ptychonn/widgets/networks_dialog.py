@@ -45,6 +45,8 @@ class NetworksDialog(QDialog):
     ----------
     parent : QWidget
         The box it was opened from; closing that closes it.
+    runner : JobRunner
+        Of the box: a job may outlive the dialog, which does not wait for it.
     bundled : str
         Name of the network that the bundled one's button chooses.
 
@@ -63,7 +65,7 @@ class NetworksDialog(QDialog):
     renamed = Signal(str, str)
     listed = Signal(object)
 
-    def __init__(self, parent: QWidget, *, bundled: str) -> None:
+    def __init__(self, parent: QWidget, runner: JobRunner, *, bundled: str) -> None:
         super().__init__(parent)
         self._bundled = bundled
         self._rows: tuple[NetworkRow, ...] = ()
@@ -79,7 +81,7 @@ class NetworksDialog(QDialog):
         self.bundled_button = QPushButton("Back to the bundled network")
         self.close_button = QPushButton("Close")
         self.status = Sentence("Reading…")
-        self.runner = JobRunner(self)
+        self.runner = runner
         self._watch = FolderWatch(folders.user_folder, self)
         self._soon = QTimer(self)
         self._lay_out()
@@ -171,10 +173,13 @@ class NetworksDialog(QDialog):
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._read)
         self._watch.changed.connect(lambda: self._soon.start(SETTLED_MS))
-        runner = self.runner
-        runner.finished.connect(self._finish)
-        self.finished.connect(runner.shutdown)
-        self.destroyed.connect(lambda: runner.shutdown())
+        self.runner.finished.connect(self._finish)
+        self.finished.connect(self._leave)
+
+    def _leave(self) -> None:
+        self._soon.stop()
+        self.runner.finished.disconnect(self._finish)
+        self.runner.drop()
 
     def _read(self) -> None:
         if self.runner.running:
