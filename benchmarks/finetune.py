@@ -1,7 +1,7 @@
 """Measures what fine-tuning gains, and prints a table beside the machine it ran on.
 
 ``python benchmarks/finetune.py [ROW ...]``; without names all rows but the long ones (``lines``,
-``tenth``: an hour each on two cores; they go on where they were stopped). Networks start from
+``tenth``: half an hour each on two cores; they go on where they were stopped). Networks start from
 the bundled files; no row's sample is one that the pretraining drew.
 """
 

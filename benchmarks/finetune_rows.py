@@ -99,12 +99,12 @@ def labels() -> Iterator[Figure]:
 
 def lines() -> Iterator[Figure]:
     """The paper's use: lines 0 to 99 of 161 teach `ptychonn`, the rest is predicted."""
-    yield from _lines("lines", _TAUGHT_LINES / _LINES, epochs=10, least=0.85)
+    yield from _lines("lines", _TAUGHT_LINES / _LINES, epochs=4, least=0.85)
 
 
 def tenth() -> Iterator[Figure]:
     """The same with a tenth of the lines, and as many steps."""
-    yield from _lines("tenth", _TAUGHT_LINES / _LINES / 10, epochs=100, least=None)
+    yield from _lines("tenth", _TAUGHT_LINES / _LINES / 10, epochs=40, least=None)
 
 
 def memory() -> Iterator[Figure]:
