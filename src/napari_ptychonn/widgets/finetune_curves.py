@@ -43,7 +43,10 @@ class LossCurves(pyqtgraph.PlotWidget):
         # A loss of 0.01 is no "10 m".
         for side in ("left", "bottom"):
             self.getAxis(side).enableAutoSIPrefix(False)
-        self.training = self.plot(pen=pyqtgraph.mkPen(TEACHING, width=2))
+        self.training = self.plot(
+            pen=pyqtgraph.mkPen(TEACHING, width=2),
+            symbol="o", symbolSize=5, symbolBrush=TEACHING, symbolPen=None,
+        )  # fmt: skip
         self.held_out = self.plot(
             pen=pyqtgraph.mkPen(HELD_OUT, width=2),
             symbol="o", symbolSize=5, symbolBrush=HELD_OUT, symbolPen=None,

@@ -163,6 +163,9 @@ class TeachingLayers:
         self._images[which] = layer
         if beneath is None:  # else they have one in common
             show_colorbars([layer])
+        labels = self._images.get(("labels", number, part))
+        if kind == "before" and labels is not None:
+            labels.colorbar.visible = False  # nobody could tell whose is which
         self._add(layer)
         if beneath is not None:
             self._steps.do(lambda: self._link(beneath, layer))
