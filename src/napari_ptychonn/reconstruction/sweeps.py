@@ -31,9 +31,9 @@ __all__ = ["SweepState", "sweep_object"]
 _MOST_SWEEPS = 40
 _PATIENCE = 5
 _WORTH_A_WAIT = 0.001
-_SURE = 2.5
+_SURE = 2.0
 _HELD_SHARE = 0.1
-_JUDGED_POINTS = 300
+_JUDGED_POINTS = 600
 _JUDGED_BATCH = 32
 _WITHOUT_PHOTONS = 20
 
@@ -113,9 +113,10 @@ def _tried(
     # The part that is fitted is dimmer, and so is its probe.
     dim = float(np.sqrt(1 - held.share))
     judge = _Judge(held, sweeper.frame)
-    best, lowest = 0, judge.deviances(start)
-    mark, since = lowest.mean(), 0
-    yield Metrics("held-out photons", {"deviance": float(mark), "sweeps": 0})
+    before = judge.deviances(start)
+    best, lowest = 0, before.mean()
+    mark, since = lowest, 0
+    yield Metrics("held-out photons", {"deviance": float(lowest), "sweeps": 0})
     dimmed = SweepState(start.object, start.probe * dim, 0)
     for event in sweeper.run(dimmed, _MOST_SWEEPS, lambda points: held.split(points)[0]):
         if isinstance(event, Message):
@@ -125,8 +126,8 @@ def _tried(
         found = judge.deviances(SweepState(event.object, event.probe / dim, event.sweeps))
         score = found.mean()
         yield Metrics(f"trial sweep {event.sweeps}", {"deviance": float(score)})
-        if _surely_lower(found, lowest):
-            best, lowest = event.sweeps, found
+        if score < lowest and _surely_lower(found, before):
+            best, lowest = event.sweeps, score
         since += 1
         if score < mark * (1 - _WORTH_A_WAIT):
             mark, since = score, 0
@@ -135,12 +136,12 @@ def _tried(
     yield best
 
 
-def _surely_lower(found: NDArray[np.float64], lowest: NDArray[np.float64]) -> bool:
+def _surely_lower(found: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
     """Whether the deviances (K,) of the same points fell by more than chance would have it.
 
     Few photons cannot tell a little more signal from as much more noise.
     """
-    gain = lowest - found
+    gain = before - found
     return bool(gain.mean() > _SURE * gain.std() / np.sqrt(len(gain)))
 
 
@@ -182,7 +183,7 @@ class _Sweeper:
 
 
 class _Judge:
-    """Poisson deviance of held-out photons at a few hundred points spread over the scan."""
+    """Poisson deviance of held-out photons at some hundred points spread over the scan."""
 
     def __init__(self, held: HeldOut, frame: Frame) -> None:
         corners = frame.corners.cpu().numpy().astype(np.float64)
