@@ -17,6 +17,7 @@ guess, the answer often does not come to rest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -252,7 +253,7 @@ class _Trials:
         draws = rng.integers(0, points.shape[1], (_DRAWS, points.shape[1]))
         drawn = [_vertex(np.log(points[:, chosen].mean(1)))[0] for chosen in draws]
         moved = float(np.abs(way - place).max())
-        error = float(np.linalg.norm([np.std(drawn), moved, rough]))
+        error = math.hypot(float(np.std(drawn)), moved, rough)
         return _Minimum(centre * _STEP + place, error, bend, moved)
 
     def result(self, found: _Minimum, probe: str, stopped: bool) -> PositionScale:
