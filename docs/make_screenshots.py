@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from PIL import Image
 from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QApplication
 
+from napari_ptychonn.network.folders import NETWORKS_VARIABLE
 from napari_ptychonn.simulation.cxi import write_cxi
 from napari_ptychonn.simulation.sample_scan import sample_scan
 
@@ -28,6 +30,9 @@ SIZE = (1280, 800)
 ZOOM = 1.45
 """Of the finished object: as large as it can be beside the colorbars."""
 LARGEST_FILE = 400_000
+STEPS = 320
+LOOKS = 4
+"""Of the training, looks at the held-out points before the picture is taken."""
 PLUGIN = "napari-ptychonn"
 SAMPLE = "circuit-zone-plate"
 PATIENCE_S = 600.0
@@ -39,6 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         # The person's own theme and last settings are not what a reader has.
         os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari.yaml")
+        os.environ[NETWORKS_VARIABLE] = str(Path(folder) / "networks")
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
         path = Path(f"{SAMPLE}.cxi")
         write_cxi(path, sample_scan(SAMPLE))
@@ -63,7 +69,7 @@ def take_pictures(path: Path) -> None:
     take(viewer, "load_scan")
     viewer.window.remove_dock_widget(frame)
 
-    _, reconstruct = viewer.window.add_plugin_dock_widget(PLUGIN, "Reconstruct")
+    frame, reconstruct = viewer.window.add_plugin_dock_widget(PLUGIN, "Reconstruct")
     ended: list[object] = []
     fractions: list[float] = []
     reconstruct.ended.connect(ended.append)
@@ -80,6 +86,22 @@ def take_pictures(path: Path) -> None:
     camera.center = (low + high)[-2:] / 2
     camera.zoom *= ZOOM
     take(viewer, "window")
+    viewer.window.remove_dock_widget(frame)
+
+    _, finetune = viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
+    for layer in viewer.layers:
+        layer.visible = False
+    form = finetune.form
+    # Steps, and not minutes: the picture is the same on a slower machine.
+    form.show_state(replace(form.state(), length=STEPS, unit="steps", device="cpu"))
+    looks: list[object] = []
+    finetune.runner.metrics.connect(looks.append)
+    finetune.controls.start.click()
+    wait_until(lambda: len(looks) >= LOOKS)
+    finetune.controls.pause.click()
+    take(viewer, "finetune")
+    finetune.controls.cancel.click()
+    wait_until(lambda: not finetune.runner.running)
     viewer.close()
 
 
