@@ -46,10 +46,13 @@ def test_a_number_is_kept_to(wanted, cover):
 
 
 def test_momentum_begins_after_a_first_pass_that_met_more_than_noise():
-    moving = followed(PassPlan(4, CLOSE), falling(0.1), beyond_noise=0.8)
+    plan = PassPlan(4, CLOSE)
+    moving = followed(plan, falling(0.1), beyond_noise=0.8)
     assert [turn.momentum > 0 for turn in moving] == [False, True, True, True]
-    noisy = followed(PassPlan(4, CLOSE), falling(0.1), beyond_noise=0.2)
-    assert not any(turn.momentum for turn in noisy)
+    assert not plan.met_mostly_noise
+    plan = PassPlan(4, CLOSE)
+    assert not any(turn.momentum for turn in followed(plan, falling(0.1), beyond_noise=0.2))
+    assert plan.met_mostly_noise
 
 
 def test_what_is_expected_is_what_there_may_be():

@@ -56,6 +56,11 @@ class PassPlan:
         40 / `cover`, at most 20, until one lowers the misfit by less than 0.5 %.
     cover : float
         How often a typical pixel is seen, as :func:`sweeping.cover_of` tells.
+
+    Attributes
+    ----------
+    met_mostly_noise : bool
+        Whether what the first pass met, from a flat object, was mostly photon noise.
     """
 
     def __init__(self, wanted: int | Auto, cover: float) -> None:
@@ -64,6 +69,7 @@ class PassPlan:
         self._most = most if wanted == "auto" else wanted
         self._misfits: list[float] = []
         self._momentum = 0.0
+        self.met_mostly_noise = False
 
     @property
     def expected(self) -> int:
@@ -91,8 +97,9 @@ class PassPlan:
         """
         # From a flat object a misfit that is mostly noise means that there is little to find:
         # momentum would then carry noise along.
-        if not self._misfits and beyond_noise > _MOSTLY_SIGNAL:
-            self._momentum = _MOMENTUM
+        if not self._misfits:
+            self.met_mostly_noise = beyond_noise <= _MOSTLY_SIGNAL
+            self._momentum = 0.0 if self.met_mostly_noise else _MOMENTUM
         self._misfits.append(misfit)
 
     @property

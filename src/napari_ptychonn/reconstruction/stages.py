@@ -51,6 +51,7 @@ class Stages:
         self._should_stop = should_stop
         self._state = JobState(prepared)
         self._coarse_helps = True
+        self._mostly_noise = False
         self._done = 0.0
         self._expected = self._expected_work()
 
@@ -149,6 +150,7 @@ class Stages:
             if step.complete:
                 state.passes = turn.number
                 plan.took(step.misfit, step.beyond_noise)
+                self._mostly_noise = plan.met_mostly_noise
                 yield Metrics(stage, {"misfit": step.misfit})
 
     def _direct_pass(self, network: PtychoNN) -> Iterator[JobEvent]:
@@ -177,6 +179,10 @@ class Stages:
             return
         if state.probe is None:
             yield Message("Without a probe on the patches' grid there is nothing to sweep with.")
+            return
+        if wanted == "auto" and self._mostly_noise:
+            # Held-out photons may still gain then, while the picture gets noisier.
+            yield Message("Few photons: automatic sweeps would add noise, so none is done.")
             return
         for event in sweep_object(
             job.measurements, job.frame, state.object, state.probe, wanted,
