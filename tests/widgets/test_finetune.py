@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -61,7 +63,9 @@ def test_a_training_ends_with_its_report_and_the_object_before_and_after(
     lessons = Lessons()
     dock.teach = lessons
     with qtbot.waitSignal(dock.ended, timeout=PATIENCE_MS) as ended:
+        clicked = time.thread_time()  # of the window's thread: others may hold the processor
         press(qtbot, dock.controls.start)
+        assert time.thread_time() - clicked < 0.1
         assert dock.controls.status.text() == "Starting…"
         assert not dock.controls.start.isEnabled()
         assert not dock.form.isEnabled()
@@ -318,6 +322,27 @@ def test_the_curves_follow_the_theme(viewer, dock, scan, qtbot, theme) -> None:
     viewer.theme = theme
     colour = dock.live.curves.backgroundBrush().color()
     assert (colour.lightness() > 128) == (theme == "light")
+
+
+IMPORT = """
+import sys, time
+import napari, napari.components, napari.layers, magicgui.widgets, superqt
+import napari_ptychonn.widgets.reconstruct
+began = time.process_time()
+import napari_ptychonn.widgets.finetune
+print(time.process_time() - began, "torch" in sys.modules, "pyqtgraph" in sys.modules)
+"""
+
+
+@pytest.mark.benchmark
+def test_the_dock_is_imported_at_once_without_torch_and_pyqtgraph() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True
+    )
+    seconds, torch, pyqtgraph = said.stdout.split()
+    print(f"import of the dock beside the others: {float(seconds):.2f} s")
+    assert float(seconds) < 0.3
+    assert (torch, pyqtgraph) == ("False", "False")
 
 
 def test_the_dock_fits_a_small_screen(viewer, dock, scan) -> None:

@@ -141,7 +141,7 @@ class FinetuneWidget(QWidget):
         self._search.setInterval(SEARCH_AFTER_MS)
         self._search.timeout.connect(self._look_for_devices)
         self._finder.finished.connect(self._offer)
-        events, finder = self._viewer.layers.events, self._finder
+        events, others = self._viewer.layers.events, (self._finder, self.outcome.runner)
         heard = [
             (event, self._follow_layers)
             for event in (events.inserted, events.removed, events.renamed)
@@ -153,10 +153,10 @@ class FinetuneWidget(QWidget):
         def forget() -> None:
             for event, follow in heard:
                 event.disconnect(follow)
-            finder.shutdown()
+            for runner in others:
+                runner.shutdown()
 
-        runners = [self.runner, self.outcome.runner]
-        stop_when_closed(self, runners, hidden=self._was_hidden, gone=forget)
+        stop_when_closed(self, [self.runner], hidden=self._was_hidden, gone=forget)
 
     def _follow_layers(self, _event: object = None) -> None:
         """Offer the scans and reconstructions that are in the viewer now."""
@@ -243,8 +243,10 @@ class FinetuneWidget(QWidget):
             words = str(ended.error) if known else f"Failed: {ended.error!r}"
         elif ended.outcome is Outcome.DONE:
             words = "Done: see the report."
+        elif self.controls.keeping and ended.result is not None:
+            words = "Ended early: see the report."
         else:
-            words = "Ended early: see the report." if self.controls.keeping else "Cancelled."
+            words = "Cancelled."
         self.controls.show_ended(words, done=ended.outcome is Outcome.DONE)
         # Building layers takes napari a second: the dock is idle, and says so, before.
         self._later.append((ended, self.controls.keeping))

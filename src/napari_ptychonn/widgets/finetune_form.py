@@ -133,7 +133,7 @@ class FinetuneForm(QWidget):
         self._suit_unit()
         self.length.setValue(state.length)
         choose(self.preset, state.preset)
-        self.rate.setText("" if state.rate is None else f"{state.rate:g}")
+        self.rate.setText("" if state.rate is None else str(state.rate))
         for spin, value in (
             (self.batch_size, state.batch_size),
             (self.label_sweeps, None if state.label_sweeps == "auto" else state.label_sweeps),

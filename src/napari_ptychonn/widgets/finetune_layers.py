@@ -119,9 +119,11 @@ class TeachingLayers:
         if not result.improved:
             self._take_out(which for which in self._images if which[0] != "labels")
             return
-        for before, after in result.pictures:
-            same = [row for row, scan in enumerate(self._scans) if scan.name == before.name]
-            self._steps.do(lambda row=same[0], pair=(before, after): self._show_whole(row, *pair))
+        rows = iter(enumerate(self._scans))
+        for pair in result.pictures:
+            # In the order of the scans, without those that are too large for pictures.
+            row = next(row for row, scan in rows if scan.name == pair[0].name)
+            self._steps.do(lambda row=row, pair=pair: self._show_whole(row, *pair))
 
     def remove(self) -> None:
         """Take all layers out of the viewer."""
