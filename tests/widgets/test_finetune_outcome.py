@@ -148,6 +148,9 @@ def test_closing_the_window_asks_before_it_drops_a_result(
     assert refused == (not closes)
     assert event.isAccepted() == closes
     assert len(list(own_networks.glob("*.safetensors"))) == files
+    if not closes:
+        viewer.window._qt_window.close()
+        assert viewer.window._qt_window.isVisible()
     dock.outcome.unsaved = False
 
 
