@@ -165,7 +165,7 @@ def _default_batch(pattern_shape: tuple[int, int], device: torch.device) -> int:
     """Patterns per batch: caches on a CPU, memory on a GPU."""
     pixels = pattern_shape[0] * pattern_shape[1]
     budget = 64 * 64 * 64 if device.type == "cpu" else 64 * 64 * 4096
-    return max(4, budget // pixels)
+    return max(1, budget // pixels)
 
 
 def _compact(corners: NDArray[np.float64], count: int) -> NDArray[np.intp]:
