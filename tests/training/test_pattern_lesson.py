@@ -129,7 +129,7 @@ def test_too_few_patterns_are_learned_by_heart_and_the_best_weights_are_kept(
     taught_simulation, small_network, truth
 ):
     scan = taught_simulation.scan
-    asked = settings(small_network, teacher="labels", part=0.75, steps=200)
+    asked = settings(small_network, teacher="labels", part=0.75, steps=200, rate=1e-3)
     result, events = run(scan, asked, labels=[truth])
     curve = [event for event in events if isinstance(event, Losses)]
     best = min(curve, key=lambda point: point.held_out)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from napari_ptychonn.errors import NetworkError, OutputError
@@ -156,7 +156,8 @@ def save_network(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata={CARD_KEY: card.to_json()})
+        # Not save_file: what it writes nobody else may read.
+        temporary.write_bytes(save(tensors, metadata={CARD_KEY: card.to_json()}))
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):

@@ -264,5 +264,6 @@ def _unit(
     values: NDArray[np.complexfloating], otherwise: NDArray[np.complex64]
 ) -> NDArray[np.complex64]:
     size = np.abs(values)
-    safe = np.where(size > 0, size, 1)
-    return np.where(size > 0, values / safe, otherwise).astype(np.complex64)
+    # Below this a quotient of two numbers may overflow.
+    told = size > np.finfo(np.float32).tiny
+    return np.where(told, values / np.where(told, size, 1), otherwise).astype(np.complex64)

@@ -23,7 +23,7 @@ from napari_ptychonn.training.taught import TaughtScan
 __all__ = ["Plan", "make_plan", "rate_of"]
 
 _WARMUP = 20
-_RATES = {"ptychonn-probe": 1e-3, "ptychonn": 1e-3}
+_RATES = {"ptychonn-probe": 1e-3, "ptychonn": 5e-4}
 _ENCODERS = {
     "ptychonn-probe": ("stem", "down_fine", "to_middle", "down_middle", "to_coarse", "coarse"),
     "ptychonn": ("encoder",),

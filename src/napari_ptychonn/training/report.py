@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.weights import Network
-from napari_ptychonn.reconstruction.events import Finished, Message, Progress
+from napari_ptychonn.reconstruction.events import Finished, Message, Progress, ShouldStop
 from napari_ptychonn.reconstruction.job import reconstruct_events
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
@@ -24,7 +24,7 @@ _MOST_PIXELS = 16_000 * 64 * 64
 
 
 def pictures_of(
-    network: Network, scans: list[TaughtScan], when: str
+    network: Network, scans: list[TaughtScan], when: str, *, should_stop: ShouldStop
 ) -> Generator[Progress | Message, None, list[Reconstruction]]:
     """Every scan by the network alone: all of its points, held out or never looked at, too.
 
@@ -35,7 +35,7 @@ def pictures_of(
     Returns
     -------
     list of Reconstruction
-        None of scans that are too large.
+        None of scans that are too large; partial ones where it was stopped.
     """
     found = []
     for taught in scans:
@@ -46,7 +46,7 @@ def pictures_of(
                 yield Message(f"{scan.name} is large: reconstruct it to see the difference.")
             continue
         asked = ReconstructionSettings(device=settings.device, sweeps=0, seed=settings.seed)
-        for event in reconstruct_events(scan, asked, network=network):
+        for event in reconstruct_events(scan, asked, network=network, should_stop=should_stop):
             if isinstance(event, Progress):
                 yield Progress(f"picture {when}: {event.stage}", event.done, event.total)
             elif isinstance(event, Finished):

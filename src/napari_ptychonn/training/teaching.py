@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from napari_ptychonn.errors import OutputError, SettingsError
 from napari_ptychonn.network.weights import Network
 from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress, ShouldStop
+from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.training.best import Best
 from napari_ptychonn.training.checkpoint import (
     load_checkpoint,
@@ -124,6 +125,7 @@ class Teaching:
         yield Losses(self._run.step, None, first.standing.loss, self._best.step == 0)
         if first.patch is not None:
             yield first.patch
+        yield Metrics("held out", first.standing.as_dict())
         self._began = time.monotonic()
         while not self._should_stop() and not self._is_over():
             yield from self._round()
@@ -147,8 +149,8 @@ class Teaching:
                     return
                 break
             losses.append(found)
-            total = self._steps or self._run.step + STEPS_PER_LOOK
-            yield Progress(f"step {self._run.step}", self._run.step, max(total, self._run.step))
+            spent = time.monotonic() - round_began
+            yield Progress(f"step {self._run.step}", self._run.step, self._expected(spent))
         if losses:
             mean = float(np.mean(losses))
             yield from self._judge(math.exp(mean) if self._lesson.is_log else mean)
@@ -175,13 +177,17 @@ class Teaching:
                 "The device's memory is full: going on with batches of "
                 f"{self._lesson.batch_size} patterns."
             )
+        return self._set_back()
+
+    def _set_back(self) -> Message:
+        """Go back to the best weights, at half the learning rate."""
         self._setbacks += 1
-        run.go_back(self._best.weights)
+        self._run.go_back(self._best.weights)
         if self._setbacks >= _MOST_SETBACKS:
             return self._said("The loss is not finite again: the training ends with the best.")
         return self._said(
-            f"The loss is not finite after {run.step} steps: going on from the best weights, at "
-            "half the learning rate."
+            f"The loss is not finite after {self._run.step} steps: going on from the best "
+            "weights, at half the learning rate."
         )
 
     def _judge(self, training_loss: float) -> Iterator[FinetuneEvent]:
@@ -189,6 +195,9 @@ class Teaching:
         with self._run.averaged() as network:
             check = self._lesson.check(network, should_stop=self._should_stop)
         if check is None:
+            return
+        if not math.isfinite(check.standing.loss):
+            yield self._set_back()
             return
         better = self._best.offer(self._run.average, check.standing, step)
         yield Losses(step, training_loss, check.standing.loss, better)
@@ -226,14 +235,20 @@ class Teaching:
     def _conclude(self, before: Standing) -> Iterator[FinetuneEvent]:
         assert self._best.standing is not None
         stopped = not self._is_over()
+        yield from self._save()
         outcome = self._outcome(before, self._best.standing, stopped=stopped)
         if not stopped:
             with self._run.using(self._start):
-                olds = yield from pictures_of(self._network, self._scans, "before")
+                olds = yield from self._pictures("before")
             with self._run.using(self._best.weights):
-                news = yield from pictures_of(self._network, self._scans, "after")
-            outcome = replace(outcome, pictures=tuple(zip(olds, news, strict=True)))
+                news = yield from self._pictures("after")
+            # Whoever does not wait for the pictures has the network all the same.
+            if not self._should_stop():
+                outcome = replace(outcome, pictures=tuple(zip(olds, news, strict=True)))
         yield Finished(outcome, stopped=stopped)
+
+    def _pictures(self, when: str) -> Generator[Progress | Message, None, list[Reconstruction]]:
+        return pictures_of(self._network, self._scans, when, should_stop=self._should_stop)
 
     def _outcome(self, before: Standing, after: Standing, *, stopped: bool = True) -> FineTuned:
         step, best = self._run.step, self._best.step
@@ -263,6 +278,13 @@ class Teaching:
     def _is_over(self) -> bool:
         done = self._steps is not None and self._run.step >= self._steps
         return done or self._setbacks >= _MOST_SETBACKS
+
+    def _expected(self, spent: float) -> float:
+        """Steps of the whole training; in the first round guessed from the time they take."""
+        step = self._run.step
+        if self._steps is not None or self._settings.minutes is None:
+            return max(self._steps or step, step)
+        return max(step * self._settings.minutes * 60 / max(spent, 1e-3), step)
 
     def _planned_steps(self) -> int | None:
         settings = self._settings
