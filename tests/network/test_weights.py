@@ -1,6 +1,8 @@
 """Network files describe themselves, are whole or absent, and are checked when read."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,15 +182,25 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     save_network(path, CARD, module())
     before = path.read_bytes()
 
-    def full_disk(tensors, filename, metadata):
-        filename.write_bytes(b"half")
+    honest = Path.write_bytes
+
+    def full_disk(self, data):
+        honest(self, data[: len(data) // 2])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("napari_ptychonn.network.weights.save_file", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         save_network(path, CARD, module())
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are another matter there")
+def test_colleagues_may_read_the_file_as_any_other(path):
+    save_network(path, CARD, module())
+    other = path.with_name("other")
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
