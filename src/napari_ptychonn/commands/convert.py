@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_ptychonn.commands import detector, usage
+from napari_ptychonn.commands import usage
+from napari_ptychonn.commands.option_groups import spread_groups
+from napari_ptychonn.commands.scan_flags import ScanFlags
 from napari_ptychonn.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ __all__ = ["convert"]
 _KINDS = ("cxi", "ptychi", "product")
 
 
+@spread_groups
 def convert(
     scan: usage.ScanArgument,
     output: Annotated[
@@ -36,53 +39,17 @@ def convert(
         ),
     ] = None,
     quiet: usage.QuietOption = False,
-    dataset: usage.DatasetsOption = None,
-    positions: usage.PositionsOption = None,
-    probe: usage.ProbeOption = None,
-    positions_unit: usage.UnitOption = None,
-    positions_columns: usage.ColumnsOption = None,
-    raster: usage.RasterOption = None,
-    dc: usage.DcOption = "auto",
-    orientation: usage.OrientationOption = "auto",
-    energy_ev: usage.EnergyOption = None,
-    distance_m: usage.DistanceOption = None,
-    detector_pixel_m: usage.DetectorPixelOption = None,
-    pixel_m: usage.PixelOption = None,
-    mask: detector.MaskOption = None,
-    background: detector.BackgroundOption = None,
-    saturation: detector.SaturationOption = None,
-    crop: detector.CropOption = None,
-    binning: detector.BinningOption = 1,
+    *,
+    flags: ScanFlags,
 ) -> None:
     """Write a scan as CXI, as a pty-chi pair or as a ptychodus product; a result as a product."""
     if to is not None and to not in _KINDS:
         raise typer.BadParameter(f"{to!r} is not one of {', '.join(_KINDS)}", param_hint="--to")
-    options = usage.scan_options(
-        dataset=dataset,
-        positions=positions,
-        probe=probe,
-        positions_unit=positions_unit,
-        positions_columns=positions_columns,
-        raster=raster,
-        dc=dc,
-        orientation=orientation,
-        energy_ev=energy_ev,
-        distance_m=distance_m,
-        detector_pixel_m=detector_pixel_m,
-        pixel_m=pixel_m,
-    )
-    options = detector.with_detector(
-        options,
-        mask=mask,
-        background=background,
-        saturation=saturation,
-        crop=crop,
-        binning=binning,
-    )
+    options = flags.options()
     from napari_ptychonn.scan.open import open_scan
     from napari_ptychonn.scan.results.open import holds_scan_too, is_result
 
-    if not dataset and is_result(scan) and not holds_scan_too(scan):
+    if not flags.dataset and is_result(scan) and not holds_scan_too(scan):
         _convert_result(scan, output, to or "product", quiet=quiet)
         return
     kind = to or _kind_of(output)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from napari_ptychonn.commands import detector, usage
-from napari_ptychonn.commands.orientation import OrientationOption, as_option, open_oriented
-from napari_ptychonn.commands.recipes import RecipeOption, options_with
+from napari_ptychonn.commands import usage
+from napari_ptychonn.commands.option_groups import spread_groups
+from napari_ptychonn.commands.orientation import open_oriented
+from napari_ptychonn.commands.recipes import options_with
+from napari_ptychonn.commands.scan_flags import SearchFlags
 from napari_ptychonn.training.finetune_settings import FinetuneSettings, Teacher
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _LENGTH = "How long (one of these; five minutes where none is given)"
 _SELDOM = "Seldom needed"
 
 
+@spread_groups
 def finetune(
     scans: Annotated[
         list[Path],
@@ -137,24 +140,8 @@ def finetune(
     seed: Annotated[
         int, typer.Option(help="Seed of everything random.", rich_help_panel=_SELDOM)
     ] = _DEFAULT.seed,
-    dataset: usage.DatasetsOption = None,
-    positions: usage.PositionsOption = None,
-    probe: usage.ProbeOption = None,
-    positions_unit: usage.UnitOption = None,
-    positions_columns: usage.ColumnsOption = None,
-    raster: usage.RasterOption = None,
-    dc: usage.DcOption = "auto",
-    orientation: OrientationOption = "auto",
-    energy_ev: usage.EnergyOption = None,
-    distance_m: usage.DistanceOption = None,
-    detector_pixel_m: usage.DetectorPixelOption = None,
-    pixel_m: usage.PixelOption = None,
-    mask: detector.MaskOption = None,
-    background: detector.BackgroundOption = None,
-    saturation: detector.SaturationOption = None,
-    crop: detector.CropOption = None,
-    binning: detector.BinningOption = 1,
-    recipe: RecipeOption = None,
+    *,
+    flags: SearchFlags,
 ) -> None:
     """Teach a network your own scans; stopped with Ctrl-C, it keeps the best so far."""
     teacher = _teacher(labels, self_supervised, engine)
@@ -183,28 +170,7 @@ def finetune(
             device=device,
             seed=seed,
         )
-    options = usage.scan_options(
-        dataset=dataset,
-        positions=positions,
-        probe=probe,
-        positions_unit=positions_unit,
-        positions_columns=positions_columns,
-        raster=raster,
-        dc=dc,
-        orientation=as_option(orientation),
-        energy_ev=energy_ev,
-        distance_m=distance_m,
-        detector_pixel_m=detector_pixel_m,
-        pixel_m=pixel_m,
-    )
-    options = detector.with_detector(
-        options,
-        mask=mask,
-        background=background,
-        saturation=saturation,
-        crop=crop,
-        binning=binning,
-    )
+    options = flags.options()
     name = name or output.stem
     _check_output(output, [*scans, *files], network)
     from napari_ptychonn.commands.teach import Wanted, check_wanted, teach_and_save
@@ -213,7 +179,11 @@ def finetune(
     check_wanted(wanted, settings, resume=resume)
     opened = [
         open_oriented(
-            scan, options_with(recipe, scan, options), orientation, device=device, quiet=quiet
+            scan,
+            options_with(flags.recipe, scan, options),
+            flags.orientation,
+            device=device,
+            quiet=quiet,
         )[0]
         for scan in scans
     ]

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_ptychonn.commands import detector, usage
+from napari_ptychonn.commands import usage
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
-from napari_ptychonn.commands.orientation import OrientationOption, as_option, open_oriented
+from napari_ptychonn.commands.option_groups import spread_groups
+from napari_ptychonn.commands.orientation import open_oriented
 from napari_ptychonn.commands.recipes import (
-    RecipeOption,
     SaveRecipeOption,
     keep_recipe,
     options_with,
 )
+from napari_ptychonn.commands.scan_flags import SearchFlags
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["reconstruct", "run_and_save"]
 _DEFAULT = ReconstructionSettings()
 
 
+@spread_groups
 def reconstruct(
     scan: usage.ScanArgument,
     output: Annotated[
@@ -59,24 +61,8 @@ def reconstruct(
         bool, typer.Option("--pictures", help="Write PNG and TIFF pictures beside the result.")
     ] = False,
     quiet: usage.QuietOption = False,
-    dataset: usage.DatasetsOption = None,
-    positions: usage.PositionsOption = None,
-    probe: usage.ProbeOption = None,
-    positions_unit: usage.UnitOption = None,
-    positions_columns: usage.ColumnsOption = None,
-    raster: usage.RasterOption = None,
-    dc: usage.DcOption = "auto",
-    orientation: OrientationOption = "auto",
-    energy_ev: usage.EnergyOption = None,
-    distance_m: usage.DistanceOption = None,
-    detector_pixel_m: usage.DetectorPixelOption = None,
-    pixel_m: usage.PixelOption = None,
-    mask: detector.MaskOption = None,
-    background: detector.BackgroundOption = None,
-    saturation: detector.SaturationOption = None,
-    crop: detector.CropOption = None,
-    binning: detector.BinningOption = 1,
-    recipe: RecipeOption = None,
+    *,
+    flags: SearchFlags,
     save_recipe: SaveRecipeOption = None,
 ) -> None:
     """Reconstruct a scan into a HDF5 file that ptychodus opens too."""
@@ -91,31 +77,9 @@ def reconstruct(
             batch_size=batch_size,
             seed=seed,
         )
-    options = usage.scan_options(
-        dataset=dataset,
-        positions=positions,
-        probe=probe,
-        positions_unit=positions_unit,
-        positions_columns=positions_columns,
-        raster=raster,
-        dc=dc,
-        orientation=as_option(orientation),
-        energy_ev=energy_ev,
-        distance_m=distance_m,
-        detector_pixel_m=detector_pixel_m,
-        pixel_m=pixel_m,
-    )
-    options = detector.with_detector(
-        options,
-        mask=mask,
-        background=background,
-        saturation=saturation,
-        crop=crop,
-        binning=binning,
-    )
-    options = options_with(recipe, scan, options)
+    options = options_with(flags.recipe, scan, flags.options())
     usage.refuse_overwriting(scan, output)
-    opened, options = open_oriented(scan, options, orientation, device=device, quiet=quiet)
+    opened, options = open_oriented(scan, options, flags.orientation, device=device, quiet=quiet)
     keep_recipe(save_recipe, scan, options)
     kinds = (".png", ".tiff") if pictures else ()
     run_and_save(opened, settings, output, picture_kinds=kinds, quiet=quiet)
