@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 from scan_world import DISTANCE_M, ENERGY_EV, WAVELENGTH_M, World
+from scipy.io import savemat
 
 SQUARE_PITCH_M = 55e-6
 MATLAB_HEADER = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Mon Jan  6 2025 HDF5 schema"
@@ -100,6 +101,22 @@ def write_export(path, world, *, frames="/diff_data/merlin1/det_images", raster=
         group["motors"] = np.array(["zpssx", "zpssy"], dtype="S")
         group.create_dataset("scan/shape", data=world.steps)
         file["xrf_roi_data/xrf_roi_array"] = np.zeros((3, *world.steps))
+    return path
+
+
+def write_nsls_matlab_5(path, world):
+    """The same variables, saved with ``-v7``: MATLAB's order of axes, packed."""
+    y, x = positions_m(world).T * 1e6
+    variables = {
+        "det_data": world.patterns.transpose(1, 2, 0).astype(float),
+        "pos_xy": np.stack([np.arange(1.0, world.n + 1), x, y], -1),
+        "prb": world.probe,
+        "det_pixel_size": SQUARE_PITCH_M * 1e6,
+        "det_dist": DISTANCE_M * 1e6,
+        "energy": ENERGY_EV / 1000,
+        "sample": "a zone plate",
+    }
+    savemat(path, variables, do_compression=True, long_field_names=True)
     return path
 
 

@@ -63,6 +63,7 @@ WRITERS = [
         set(),
     ),
     ("nsls-matlab", "mat", exchange.write_nsls_matlab, "NSLS-II MATLAB", set()),
+    ("nsls-matlab-5", "mat", exchange.write_nsls_matlab_5, "NSLS-II MATLAB", set()),
     (
         "velociprobe",
         "",

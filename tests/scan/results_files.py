@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+from scipy.io import savemat
 
 PIXEL_M = (8e-9, 10e-9)
 ENERGY_EV = 8800.0
@@ -169,6 +170,93 @@ def write_fold_slice_result(path, world, *, layers=None):
         file["outputs/probe_positions"] = matlab(positions[:, ::-1])
         file["p/dx_spec"] = matlab(np.asarray(world.pixel)[None])
         file["p/lambda"] = matlab([[WAVELENGTH_M]])
+    return path
+
+
+def write_fold_slice_result_5(path, world):
+    """The same, saved again with -v7: packed, in MATLAB's own order of axes."""
+    room = np.subtract(world.shape, world.window)
+    positions = world.corners + 1 - np.ceil(room / 2)
+    probe = np.stack([world.probe, 0.1 * world.probe])
+    variables = {
+        "object": world.object,
+        "probe": probe.transpose(2, 3, 1, 0),
+        "outputs": {"probe_positions": positions[:, ::-1], "fourier_error_out": 0.5},
+        "p": {"dx_spec": np.asarray(world.pixel)[None], "lambda": WAVELENGTH_M},
+    }
+    savemat(path, variables, do_compression=True)
+    return path
+
+
+def shelves_parameters(world):
+    """What PtychoShelves keeps in `p`: patches start at round(position), counted from 0."""
+    return {
+        "positions": world.corners + 0.25,
+        "dx_spec": np.asarray(world.pixel)[None],
+        "lambda": WAVELENGTH_M,
+        "energy": ENERGY_EV / 1e3,
+        "z": DISTANCE_M,
+        "asize": np.asarray(world.window, np.uint32)[None],
+        "numpts": float(len(world.corners)),
+        "share_object": 0.0,
+        "run_name": "S00001_128x128_b0",
+        "engines": np.array([[{"name": "GPU", "object_final": np.zeros((0, 0))}]], object),
+    }
+
+
+def write_shelves_mat(path, world):
+    """reconstructions_as_mat.m: save(…, 'p', 'object', 'probe', '-v6')."""
+    parameters = shelves_parameters(world) | {"object": np.array([[world.object]], object)}
+    variables = {"p": parameters, "object": world.object, "probe": world.probe.transpose(1, 2, 0)}
+    savemat(path, variables, long_field_names=True)
+    return path
+
+
+def write_shelves_mat_73(path, world):
+    """The same, saved again with -v7.3."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["object"] = matlab(world.object)
+        file["probe"] = matlab(world.probe.transpose(1, 2, 0))
+        for name in ("positions", "dx_spec", "lambda", "z", "asize"):
+            file[f"p/{name}"] = matlab(np.atleast_2d(shelves_parameters(world)[name]))
+    return path
+
+
+def write_shelves_h5(path, world, *, layers=None, scans=1, here=1):
+    """reconstructions_as_h5.m: extract4saving.m turned the images; links, gzip, pairs r and i."""
+
+    def store(group, name, values):
+        # save2hdf5.m: chunks of one image, whole numbers as uint32 (double2int.m).
+        values = np.asarray(values)
+        if values.dtype.kind == "c":
+            pairs = np.empty(values.shape, [("r", "<f4"), ("i", "<f4")])
+            pairs["r"], pairs["i"] = values.real, values.imag
+            values = pairs
+        elif not (values % 1).any() and (values >= 0).all():
+            values = values.astype(np.uint32)
+        chunks = (*(1 for _ in values.shape[:-2]), *values.shape[-2:])
+        group.create_dataset(name, data=values, chunks=chunks, shuffle=True, compression=2)
+
+    with h5py.File(path, "w") as file:
+        p = file.create_group("reconstruction/p")
+        for number in range(scans):
+            sample = world.object if layers is None else layers
+            store(p, f"objects/object_{number}", sample if number == here - 1 else 0 * sample)
+        store(p, "probes/probe_0", world.probe)
+        positions = np.concatenate(
+            [world.corners + 0.25 + 40 * (here - 1 - n) for n in range(scans)]
+        )
+        store(p, "positions", positions)
+        store(p, "numpts", np.full((scans, 1), len(world.corners)))
+        for name in ("dx_spec", "asize"):
+            store(p, name, shelves_parameters(world)[name].T)
+        for name in ("lambda", "z", "energy", "share_object"):
+            store(p, name, np.full((1, 1), shelves_parameters(world)[name]))
+        group = file["reconstruction"]
+        group["object"] = h5py.SoftLink(f"/reconstruction/p/objects/object_{here - 1}")
+        group["probes"] = h5py.SoftLink("/reconstruction/p/probes/probe_0")
+        group.attrs["obnum"], group.attrs["prnum"] = [float(here)], [1.0]
+        file["measurement/data"] = h5py.ExternalLink("S00001_data.h5", "/")
     return path
 
 

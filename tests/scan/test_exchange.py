@@ -12,6 +12,7 @@ from scan_exchange_files import (
     write_fold_slice,
     write_hxn,
     write_nsls_matlab,
+    write_nsls_matlab_5,
     write_ptylab,
 )
 from scan_world import DISTANCE_M, ENERGY_EV, World, write_ptychi
@@ -253,6 +254,14 @@ def test_nsls_export_without_frames_names_what_is_missing(tmp_path, square):
 def test_nsls_matlab_gives_patterns_positions_probe_and_geometry(tmp_path, square, numbered):
     path = write_nsls_matlab(tmp_path / "scan.mat", square, numbered=numbered)
     scan = load(path)
+    assert_same(scan, square, square_pixel_m(square))
+    assert_geometry(scan)
+    np.testing.assert_array_equal(scan.probe[0], square.probe)
+
+
+def test_nsls_matlab_of_version_7_gives_the_same(tmp_path, square):
+    scan = load(write_nsls_matlab_5(tmp_path / "scan.mat", square))
+    assert scan.provenance.format == "NSLS-II MATLAB"
     assert_same(scan, square, square_pixel_m(square))
     assert_geometry(scan)
     np.testing.assert_array_equal(scan.probe[0], square.probe)

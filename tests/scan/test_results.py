@@ -16,12 +16,16 @@ from scan_results_files import (
     ptychi_positions_px,
     write_cxi_image,
     write_fold_slice_result,
+    write_fold_slice_result_5,
     write_product,
     write_product_npz,
     write_ptychi_result,
     write_ptychopinn_object,
     write_ptyr,
     write_pynx,
+    write_shelves_h5,
+    write_shelves_mat,
+    write_shelves_mat_73,
 )
 from scan_world import write_cxi, write_plain
 
@@ -39,6 +43,10 @@ WRITERS = {
     "run.ptyr": (write_ptyr, "ptypy result", PIXEL_M),
     "recon_Niter100.h5": (write_ptychi_result, "pty-chi result", SQUARE),
     "Niter100.mat": (write_fold_slice_result, "fold_slice result", PIXEL_M),
+    "Niter100_7.mat": (write_fold_slice_result_5, "fold_slice result", PIXEL_M),
+    "S00001_recons.mat": (write_shelves_mat, "PtychoShelves result", PIXEL_M),
+    "S00001_recons_73.mat": (write_shelves_mat_73, "PtychoShelves result", PIXEL_M),
+    "S00001_recons.h5": (write_shelves_h5, "PtychoShelves result", PIXEL_M),
     "result.cxi": (write_pynx, "CXI object", PIXEL_M),
     "train.npz": (write_ptychopinn_object, "PtychoPINN object", (1.0, 1.0)),
 }
@@ -69,7 +77,13 @@ def test_patches_cut_at_the_positions_are_those_of_the_program(tmp_path, name, s
         np.testing.assert_allclose(cut(result, j), world.patch(j), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["product.h5", "product.npz", "run.ptyr", "result.cxi"])
+TELL_ENERGY = [
+    "product.h5", "product.npz", "run.ptyr", "result.cxi", "S00001_recons.mat",
+    "S00001_recons_73.mat", "S00001_recons.h5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TELL_ENERGY)
 def test_energy_comes_in_electronvolts(tmp_path, result_world, name):
     result = open_result(WRITERS[name][0](tmp_path / name, result_world))
     assert result.energy_ev == pytest.approx(ENERGY_EV)
@@ -90,6 +104,45 @@ def test_layers_of_the_object_are_multiplied(tmp_path, result_world):
     result = open_result(path)
     np.testing.assert_allclose(result.object, result_world.object * factor, rtol=1e-5)
     assert "2 layers" in " ".join(result.notes)
+
+
+def test_layers_of_ptychoshelves_are_multiplied_and_of_modes_the_first_is_used(
+    tmp_path, result_world
+):
+    factor = np.exp(0.3j).astype(np.complex64)
+    first = np.stack([result_world.object, np.full(result_world.shape, factor)])
+    layers = np.stack([first, first[::-1]], 1)  # (layers, modes, H, W)
+    path = write_shelves_h5(tmp_path / "S00001_recons.h5", result_world, layers=layers)
+    result = open_result(path)
+    np.testing.assert_allclose(result.object, result_world.object * factor, rtol=1e-5)
+    assert "2 modes the first" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("here", [1, 3])
+def test_of_several_scans_of_ptychoshelves_the_positions_are_those_of_the_object(
+    tmp_path, result_world, here
+):
+    path = write_shelves_h5(tmp_path / "S00003_recons.h5", result_world, scans=3, here=here)
+    result = open_result(path)
+    assert len(result.positions) == len(result_world.corners)
+    for j in range(len(result_world.corners)):
+        np.testing.assert_allclose(cut(result, j), result_world.patch(j), rtol=1e-6)
+    with h5py.File(path, "a") as file:
+        del file["reconstruction"].attrs["obnum"]
+    result = open_result(path)
+    assert result.positions is None
+    assert "positions of 3 scans" in " ".join(result.notes)
+
+
+def test_what_the_c_solver_leaves_is_an_object_in_pixels(tmp_path, result_world):
+    path = write_plain(
+        tmp_path / "S00001_c.h5",
+        **{"objects/object_0": result_world.object, "probes/probe_0": result_world.probe},
+    )
+    result = open_result(path)
+    assert (result.format, result.unit) == ("PtychoShelves result", "px")
+    np.testing.assert_array_equal(result.object, result_world.object)
+    np.testing.assert_array_equal(result.probe, result_world.probe)
 
 
 def test_variations_of_the_probe_are_said(tmp_path, result_world):

@@ -1,4 +1,4 @@
-"""HDF5 and npz files behind one face: names, shapes, small arrays, lazy patterns."""
+"""HDF5, npz and MATLAB files behind one face: names, shapes, small arrays, lazy patterns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.chunks import read_part
+from napari_ptychonn.scan.dataset_info import MAX_LISTED, DatasetInfo
 from napari_ptychonn.scan.heaps import GuardedFile
+from napari_ptychonn.scan.mat5 import is_mat5, opened_mat5
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.npy_members import opened_zip, read_header, read_values
 from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
@@ -29,34 +31,6 @@ from napari_ptychonn.scan.storage import (
 )
 
 __all__ = ["Container", "DatasetInfo", "open_container"]
-
-MAX_LISTED = 5000
-"""A file with more datasets than this is listed up to here."""
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
-    """One dataset of a file.
-
-    Attributes
-    ----------
-    path : str
-        Its path in the file.
-    shape : tuple of int
-        Its shape; empty for a single number.
-    dtype : str
-        Its type.
-    units : str or None
-        Its unit as the file spells it.
-    compression : str or None
-        How it is compressed.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: str
-    units: str | None = None
-    compression: str | None = None
 
 
 class Container(Protocol):
@@ -94,7 +68,7 @@ class Container(Protocol):
 
 @contextmanager
 def open_container(path: str | Path) -> Iterator[Container]:
-    """Open a HDF5 or npz file.
+    """Open a HDF5, npz or MATLAB file.
 
     Raises
     ------
@@ -109,6 +83,10 @@ def open_container(path: str | Path) -> Iterator[Container]:
         with opened_zip(file) as archive:
             yield NpzContainer(file, archive)
         return
+    if is_mat5(_start_of(file)):
+        with opened_mat5(file) as container:
+            yield container
+        return
     with open_h5(file) as h5file:
         yield H5Container(file, h5file)
 
@@ -122,20 +100,13 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     ScanError
         It cannot be read, is not HDF5, or is damaged.
     """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(8)
-        is_hdf5 = h5py.is_hdf5(path)
-    except OSError as error:
-        raise ScanError(
-            "scan file", path, f"cannot be read: {error.strerror}", remedy="check its permissions"
-        ) from None
+    start, is_hdf5 = _start_of(path), h5py.is_hdf5(path)
     if not is_hdf5 and start[:2] == b"PK":
         remedy = "copy it again, or write it again"
         raise ScanError("scan file", path, "it is a damaged npz (zip) file", remedy=remedy)
     if not is_hdf5:
-        remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs) or an npz file"
-        problem = "it is neither HDF5 nor npz" if start else "it is empty"
+        remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs), an npz or a MATLAB file"
+        problem = "it is neither HDF5 nor npz nor MATLAB" if start else "it is empty"
         raise ScanError("scan file", path, problem, remedy=remedy)
     try:
         h5file = GuardedFile(path)
@@ -274,6 +245,16 @@ class NpzContainer:
             arrays = ", ".join(member.removesuffix(".npy") for member in self.archive.namelist())
             remedy = f"choose among: {arrays or 'nothing'}"
             raise ScanError("dataset", self.path, f"there is no array {name}", remedy=remedy)
+
+
+def _start_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(128)
+    except OSError as error:
+        raise ScanError(
+            "scan file", path, f"cannot be read: {error.strerror}", remedy="check its permissions"
+        ) from None
 
 
 def _walk(

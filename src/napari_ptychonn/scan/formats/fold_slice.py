@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.chosen import chosen_contents
-from napari_ptychonn.scan.container import Container, H5Container, open_container
+from napari_ptychonn.scan.container import Container, NpzContainer, open_container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.eiger import LinkedStack
 from napari_ptychonn.scan.entries import number, yx_vectors
@@ -42,7 +42,7 @@ class FoldSlice:
 
     def detect(self, container: Container) -> bool:
         """Whether patterns and positions are in the file, or in it and its partner."""
-        if not isinstance(container, H5Container):  # MATLAB writes no npz
+        if isinstance(container, NpzContainer):  # MATLAB writes none
             return False
         has_patterns, has_positions = container.has(PATTERNS), _has_positions(container)
         if has_patterns and has_positions:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.scan.chosen import chosen_contents
-from napari_ptychonn.scan.container import Container, H5Container
+from napari_ptychonn.scan.container import Container, NpzContainer
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import beam_energy_ev, length_m
@@ -34,7 +34,7 @@ class NslsMatlab:
 
     def detect(self, container: Container) -> bool:
         """Whether there are detector data of that name."""
-        return isinstance(container, H5Container) and container.has(PATTERNS)
+        return not isinstance(container, NpzContainer) and container.has(PATTERNS)
 
     def load(self, container: Container, options: ScanOptions) -> Contents:
         """Read positions, probe and geometry.

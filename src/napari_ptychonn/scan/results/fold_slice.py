@@ -1,4 +1,4 @@
-"""fold_slice's and PtychoShelves' results, ``Niter*.mat``: MATLAB 7.3, which is HDF5.
+"""fold_slice's results, ``Niter*.mat``, of any version of MATLAB's files.
 
 Known from fold_slice's ``ptycho_solver.m`` (what is saved) and ``find_reconstruction_ROI.m``
 (where a patch is cut): `outputs.probe_positions` are (x, y) in pixels from the object's
@@ -20,7 +20,7 @@ from napari_ptychonn.scan.model import HC_EV_M
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, probe_modes, single_layer, unfit
 from napari_ptychonn.scan.results.result import ObjectResult
 
-__all__ = ["FoldSliceResult"]
+__all__ = ["FoldSliceResult", "recorded_pixel"]
 
 OBJECT, PROBE, PIXEL, WAVELENGTH = "object", "probe", "p/dx_spec", "p/lambda"
 POSITIONS = ("outputs/probe_positions", "outputs/probe_positions_0")
@@ -57,14 +57,7 @@ class FoldSliceResult:
             window = probe.shape[1:]
         else:
             notes.append("there is no probe: the patches' side is taken to be even")
-        sizes = reals(container, PIXEL, "a pixel size").ravel()
-        if sizes.size not in (1, 2):
-            raise unfit(container, PIXEL, f"has {sizes.size} values, (y, x) is needed")
-        scale = 1.0
-        if sizes.max() > LARGEST_PIXEL_M:
-            notes.append(f"{PIXEL} is {sizes[0]:g}, too much for metres: it is taken in ångström")
-            scale = ANGSTROM_M
-        pixel = pixel_pair(container, PIXEL, sizes[0] * scale, sizes[-1] * scale)
+        pixel, scale = recorded_pixel(container, PIXEL, notes)
         positions = _positions(container, datasets)
         wavelength = number(container, WAVELENGTH)
         middle = [
@@ -84,6 +77,35 @@ class FoldSliceResult:
             energy_ev=HC_EV_M / (wavelength * scale) if wavelength and wavelength > 0 else None,
             notes=tuple(notes),
         )
+
+
+def recorded_pixel(
+    container: Container, name: str, notes: list[str]
+) -> tuple[tuple[float, float], float]:
+    """Object pixel (y, x) in metres, and what lengths of the file are to be multiplied with.
+
+    Parameters
+    ----------
+    container : Container
+        The file.
+    name : str
+        Its pixel, one number or two.
+    notes : list of str
+        Told where ångströms are assumed, in which electron scripts count.
+
+    Raises
+    ------
+    ScanError
+        It is missing, or no size.
+    """
+    sizes = reals(container, name, "a pixel size").ravel()
+    if sizes.size not in (1, 2):
+        raise unfit(container, name, f"has {sizes.size} values, (y, x) is needed")
+    scale = 1.0
+    if sizes.max() > LARGEST_PIXEL_M:
+        notes.append(f"{name} is {sizes[0]:g}, too much for metres: it is taken in ångström")
+        scale = ANGSTROM_M
+    return pixel_pair(container, name, sizes[0] * scale, sizes[-1] * scale), scale
 
 
 def _positions(container: Container, datasets: dict[str, str]) -> NDArray[np.float64] | None:

@@ -13,6 +13,7 @@ from napari_ptychonn.scan.results.product import Product
 from napari_ptychonn.scan.results.ptychi import PtyChiResult
 from napari_ptychonn.scan.results.ptychodus_cxi import PtychodusCxi
 from napari_ptychonn.scan.results.ptychopinn import PtychoPinnObject
+from napari_ptychonn.scan.results.ptychoshelves import PtychoShelvesResult
 from napari_ptychonn.scan.results.ptypy import PtypyResult
 from napari_ptychonn.scan.results.result import ObjectResult, ResultFormat
 from napari_ptychonn.scan.results.truth import SimulatedTruth
@@ -22,6 +23,8 @@ __all__ = ["RESULTS", "holds_scan_too", "is_result", "open_result", "result_form
 RESULTS: Final[tuple[ResultFormat, ...]] = (
     Product(),
     PtypyResult(),
+    # What fold_slice saves holds the parameters of PtychoShelves, too.
+    PtychoShelvesResult(),
     FoldSliceResult(),
     PtyChiResult(),
     PtychodusCxi(),
@@ -39,8 +42,8 @@ def open_result(path: str | Path) -> ObjectResult:
     ----------
     path : str or Path
         Our own HDF5, a ptychodus product (HDF5 or npz), ptypy ``.ptyr``, a pty-chi result,
-        fold_slice ``.mat`` (7.3), a CXI file with an object, PtychoPINN npz, or a simulated
-        scan with its truth.
+        fold_slice or PtychoShelves ``.mat`` (5 to 7.3) or ``.h5``, a CXI file with an object,
+        PtychoPINN npz, or a simulated scan with its truth.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def open_result(path: str | Path) -> ObjectResult:
     with open_container(path) as container:
         known = result_format(container)
         if known is None:
-            programs = "napari-ptychonn, ptychodus, pty-chi, ptypy, fold_slice or PyNX"
+            programs = "napari-ptychonn, ptychodus, pty-chi, ptypy, PtychoShelves or PyNX"
             remedy = f"give a result of {programs}"
             problem = "no reconstructed object is recognised in it"
             raise ScanError("result", container.path, problem, remedy=remedy)
