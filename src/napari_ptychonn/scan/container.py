@@ -104,6 +104,10 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     if not is_hdf5 and start[:2] == b"PK":
         remedy = "copy it again, or write it again"
         raise ScanError("scan file", path, "it is a damaged npz (zip) file", remedy=remedy)
+    if not is_hdf5 and path.suffix.lower() == ".mda":
+        problem = "MDA files of EPICS are not read"
+        remedy = "export the positions to CSV, as with mda2ascii, and give that with --positions"
+        raise ScanError("scan file", path, problem, remedy=remedy)
     if not is_hdf5:
         remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs), an npz or a MATLAB file"
         problem = "it is neither HDF5 nor npz nor MATLAB" if start else "it is empty"
