@@ -99,12 +99,12 @@ def labels() -> Iterator[Figure]:
 
 def lines() -> Iterator[Figure]:
     """The paper's use: lines 0 to 99 of 161 teach `ptychonn`, the rest is predicted."""
-    yield from _lines("lines", _TAUGHT_LINES / _LINES, epochs=4, least=0.85)
+    yield from _lines("lines", _TAUGHT_LINES / _LINES, epochs=16, least=0.85)
 
 
 def tenth() -> Iterator[Figure]:
     """The same with a tenth of the lines, and as many steps."""
-    yield from _lines("tenth", _TAUGHT_LINES / _LINES / 10, epochs=40, least=None)
+    yield from _lines("tenth", _TAUGHT_LINES / _LINES / 10, epochs=160, least=None)
 
 
 def memory() -> Iterator[Figure]:
@@ -144,7 +144,7 @@ def _lines(name: str, part: float, *, epochs: float, least: float | None) -> Ite
     scan = simulation.scan
     found = _taught(
         scan, network="ptychonn", teacher="sweeps", part=part, label_sweeps=10, epochs=epochs,
-        rate=1e-3,        minutes=None, folder=_LONG / name, show=True,
+        minutes=None, folder=_LONG / name, show=True,
     )  # fmt: skip
     module = build_module(found.card)
     module.load_state_dict(dict(found.state))

@@ -69,10 +69,12 @@ class Measurements:
 
     def held_out(self, share: float, seed: int) -> HeldOut | None:
         """Split every count by a binomial draw; None where values are not photon counts."""
-        probe = self.counts(torch.arange(min(4, len(self.chosen))))
-        if not bool((probe == probe.round()).all()):
-            return None
-        return HeldOut(self, share, seed)
+        return HeldOut(self, share, seed) if self.are_photons() else None
+
+    def are_photons(self) -> bool:
+        """Whether values are whole numbers, as far as the first patterns tell."""
+        first = self.counts(torch.arange(min(4, len(self.chosen))))
+        return bool((first == first.round()).all())
 
     def _read(self, numbers: NDArray[np.intp]) -> Tensor:
         patterns = self._scan.patterns.read(self.chosen[numbers])

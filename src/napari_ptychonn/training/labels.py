@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.scan.results.result import ObjectResult
 
-__all__ = ["cut_labels", "label_on"]
+__all__ = ["cut_at", "cut_labels", "label_on"]
 
 
 def label_on(
@@ -60,17 +60,21 @@ def cut_labels(values: Tensor, frame: Frame, points: Tensor) -> Tensor:
 
     A window's own grid lies up to half a pixel off the position.
     """
-    height, width = frame.shape
-    rows = torch.arange(frame.patch_shape[0], device=values.device)
-    columns = torch.arange(frame.patch_shape[1], device=values.device)
-    start = frame.corners[points] + frame.shifts[points]
-    y = (start[:, 0, None] + rows) * (2 / (height - 1)) - 1
-    x = (start[:, 1, None] + columns) * (2 / (width - 1)) - 1
+    return cut_at(values, frame.corners[points] + frame.shifts[points], frame.patch_shape)
+
+
+def cut_at(values: Tensor, corners: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Patches (B, h, w) of an (H, W) array from corners (B, 2) between pixels on, bicubic."""
+    height, width = values.shape
+    rows = torch.arange(shape[0], device=values.device)
+    columns = torch.arange(shape[1], device=values.device)
+    y = (corners[:, 0, None] + rows) * (2 / (height - 1)) - 1
+    x = (corners[:, 1, None] + columns) * (2 / (width - 1)) - 1
     grid = torch.stack(
         (x[:, None, :].expand(-1, len(rows), -1), y[:, :, None].expand(-1, -1, len(columns))), -1
     ).float()
     real = torch.view_as_real(values) if values.is_complex() else values.float()[..., None]
-    planes = real.permute(2, 0, 1)[None].expand(len(points), -1, -1, -1)
+    planes = real.permute(2, 0, 1)[None].expand(len(corners), -1, -1, -1)
     cut = torch.nn.functional.grid_sample(
         planes, grid, mode="bicubic", padding_mode="border", align_corners=True
     ).permute(0, 2, 3, 1)

@@ -1,7 +1,8 @@
 """How a `ptychonn` network, which sees raw patterns alone, is taught a scan.
 
 From labels: patches of a reconstruction, cut at the exact positions, weighted with the light
-and compared at the best global phase, or by the published recipe. From the patterns
+and compared at the best global phase, or by the published recipe. Where the probe is known,
+half of a batch are patterns computed from the label, turned and mirrored. From the patterns
 themselves: the patches' own diffraction patterns against the measured ones, and the
 agreement of each patch with what all patches together say, stitched anew with every look.
 """
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_ptychonn.network.card import NetworkCard
@@ -36,6 +38,7 @@ from napari_ptychonn.training.labels import cut_labels, label_on
 from napari_ptychonn.training.lesson import Check, phase_correlation, shown_patch, view_of
 from napari_ptychonn.training.losses import deviance, patch_error
 from napari_ptychonn.training.rooms import Room, all_of, make_room
+from napari_ptychonn.training.simulated_pairs import simulate_pairs
 from napari_ptychonn.training.taught import TaughtScan
 
 __all__ = ["PatternLesson"]
@@ -43,6 +46,8 @@ __all__ = ["PatternLesson"]
 _AGREEMENT = 0.3
 """Weight of the agreement with the stitched object beside the misfit of the patterns."""
 _FLOOR = 1e-4
+_ROOM = 256
+"""Points of a room: this network is slow, and a look and a check are to cost little."""
 
 
 class PatternLesson:
@@ -67,7 +72,7 @@ class PatternLesson:
         self.batch_size = batch_size
         self.is_log = not published
         self._autocast = runs_bfloat16(scans[0].prepared.device)
-        self._checked = [make_room(scan.prepared, scan.held_out, None) for scan in scans]
+        self._checked = [make_room(scan.prepared, scan.held_out, None, _ROOM) for scan in scans]
         self._statistics: dict[int, StackStatistics] = {}
         self._labels: dict[int, Target] = {}
         self._target: Target | None = None
@@ -88,10 +93,12 @@ class PatternLesson:
         if scan.label is not None:
             if number not in self._labels:
                 room = all_of(scan.prepared, scan.teaching)
-                self._labels[number] = Target(scan, number, room, *_label(scan, room.frame))
+                self._labels[number] = Target(
+                    scan, number, room, *_label(scan, room.frame), room.measurements.are_photons()
+                )
             self._target = self._labels[number]
             return
-        room = make_room(scan.prepared, scan.teaching, rng)
+        room = make_room(scan.prepared, scan.teaching, rng, _ROOM)
         part = Pass(room.frame, scan.prepared.device)
         for event in self._predictions(network, number, room):
             if isinstance(event, Message):
@@ -111,15 +118,16 @@ class PatternLesson:
         room = target.room
         count = min(self.batch_size, room.n_points)
         points = torch.from_numpy(np.sort(rng.choice(room.n_points, count, replace=False)))
-        device = target.scan.prepared.device
-        raw = target.scan.scan.patterns.read(room.numbers[points.numpy()])
-        statistics = self._statistics_of(target.number)
-        inputs = transform(raw, self._card.preprocessing, statistics, mask=target.scan.scan.mask)
-        batch = torch.from_numpy(inputs)[:, None].to(device)
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._autocast):
-            patches = network.patches(batch)
-        wanted, weight = target.patches(points.to(device))
+        on_device = points.to(target.scan.prepared.device)
+        # Which of the points are measured ones is as random as the points.
+        computed = count // 2 if self.is_log and target.gives_patterns else 0
+        raw = target.scan.scan.patterns.read(room.numbers[points[computed:].numpy()])
+        wanted, weight = target.patches(on_device[computed:])
+        if computed:
+            patterns, turned, light = target.computed(on_device[:computed], rng)
+            raw = np.concatenate((patterns, raw))
+            wanted, weight = torch.cat((turned, wanted)), torch.cat((light, weight))
+        patches = self._answer(network, target, raw)
         if not self.is_log:
             return published_error(patches, wanted, weight > 0)
         error = (patch_error(patches, wanted, weight).clamp_min(0) + _FLOOR).sqrt().mean()
@@ -127,6 +135,18 @@ class PatternLesson:
             return error.log()
         found = patch_misfit(target.scan, room, patches, points)
         return (found.deviance.sum() / found.counted.sum().clamp_min(1) + _AGREEMENT * error).log()
+
+    def _answer(self, network: PtychoNN, target: Target, raw: NDArray[np.float32]) -> Tensor:
+        """What the network makes of raw patterns (B, h, w)."""
+        scan = target.scan
+        inputs = transform(
+            raw, self._card.preprocessing, self._statistics_of(target.number), mask=scan.scan.mask
+        )
+        device = scan.prepared.device
+        batch = torch.from_numpy(inputs)[:, None].to(device)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._autocast):
+            return network.patches(batch)
 
     @torch.no_grad()
     def check(self, network: nn.Module, *, should_stop: ShouldStop) -> Check | None:
@@ -217,6 +237,8 @@ class Target:
         On the room's frame.
     known : Tensor, (H, W) bool
         Where it is known.
+    photons : bool
+        Whether the patterns are photon counts.
     """
 
     scan: TaughtScan
@@ -224,6 +246,24 @@ class Target:
     room: Room
     object: Tensor
     known: Tensor
+    photons: bool = True
+
+    @property
+    def gives_patterns(self) -> bool:
+        """Whether patterns can be computed from it."""
+        return self.scan.label is not None and self.scan.probe is not None
+
+    def computed(
+        self, points: Tensor, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], Tensor, Tensor]:
+        """Patterns (B, h, w) as measured ones are read, their patches, and the weight of those."""
+        assert self.scan.probe is not None
+        patterns, patches, sure = simulate_pairs(
+            self.object, self.known, self.room.frame, self.scan.probe, points, rng,
+            photons=self.photons,
+        )  # fmt: skip
+        centred = torch.fft.fftshift(patterns, dim=(-2, -1)).cpu().numpy()
+        return centred, patches, self.scan.weight * sure
 
     def patches(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Patches (B, h, w) of the object at points (B,), and the weight of their pixels."""
@@ -258,8 +298,9 @@ def patch_misfit(scan: TaughtScan, room: Room, patches: Tensor, points: Tensor) 
 
 
 def _label(scan: TaughtScan, frame: Frame) -> tuple[Tensor, Tensor]:
-    """The label on a frame, its mean phase removed, and where it is known."""
+    """The label on a frame, its mean phase removed, and where it is known; its mean elsewhere."""
     assert scan.label is not None
     values, known = label_on(scan.label, frame, scan.prepared.pixel)
-    mean = values.sum()
+    mean = values.sum() / known.sum().clamp_min(1)
+    values = torch.where(known, values, mean)
     return values * torch.polar(torch.ones_like(mean.real), -mean.angle()), known

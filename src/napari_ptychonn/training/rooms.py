@@ -72,7 +72,10 @@ class PassRecord:
 
 
 def make_room(
-    prepared: Prepared, numbers: NDArray[np.intp], rng: np.random.Generator | None
+    prepared: Prepared,
+    numbers: NDArray[np.intp],
+    rng: np.random.Generator | None,
+    most: int | None = None,
 ) -> Room:
     """A room among `numbers`: all of them, or the neighbours of one where they are many.
 
@@ -84,9 +87,12 @@ def make_room(
         Numbers of points in the scan.
     rng : Generator or None
         Draws the neighbourhood; None: the middle one.
+    most : int, optional
+        Points at most; None: as many as fit.
     """
     height, width = prepared.scan.pattern_shape
     count = max(64, _PIXELS // (height * width))
+    count = count if most is None else min(count, most)
     if count < len(numbers):
         places = prepared.scan.positions_px[numbers]
         centre = np.median(places, axis=0) if rng is None else places[rng.integers(len(places))]
