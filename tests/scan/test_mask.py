@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_ptychonn.scan.mask import find_bad_pixels, pattern_statistics
+from napari_ptychonn.scan.frame_statistics import pattern_statistics
+from napari_ptychonn.scan.mask import find_bad_pixels
 from napari_ptychonn.scan.patterns import ArrayPatterns
 
 SIDE = 64

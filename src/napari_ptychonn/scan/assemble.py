@@ -16,7 +16,8 @@ from napari_ptychonn.scan.checks import check_positions, check_scan
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.detector import prepare_detector
 from napari_ptychonn.scan.fit import crop_scan, fit_to_multiple, fit_window
-from napari_ptychonn.scan.mask import PatternStatistics, find_bad_pixels, pattern_statistics
+from napari_ptychonn.scan.frame_statistics import PatternStatistics, pattern_statistics
+from napari_ptychonn.scan.mask import find_bad_pixels
 from napari_ptychonn.scan.model import HC_EV_M, Geometry, LengthUnit, Provenance, Scan
 from napari_ptychonn.scan.near_field import near_field_reason
 from napari_ptychonn.scan.options import ScanOptions

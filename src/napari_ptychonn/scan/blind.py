@@ -19,7 +19,7 @@ from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns, MaskedPatterns
 from napari_ptychonn.scan.selected import SelectedPatterns
 
-__all__ = ["blind_pixels", "largest_count", "leave_out"]
+__all__ = ["blind_pixels", "bytes_per_count", "largest_count", "leave_out"]
 
 MAX_STACKS = 6
 """Of a stack made of many files, so many are looked into."""
@@ -57,6 +57,8 @@ def blind_pixels(patterns: PatternSource) -> NDArray[np.bool_]:
             flagged = _flagged(leaf.as_stored(np.array([place]))[0])
             if not flagged.all():
                 blind = flagged if blind is None else blind & flagged
+                if not blind.any():
+                    return blind  # whatever the other patterns hold
     return np.zeros(size, np.bool_) if blind is None else blind
 
 
@@ -91,6 +93,11 @@ def largest_count(patterns: PatternSource) -> float | None:
         return None
     kind = kinds.pop()
     return float(np.iinfo(kind).max) if kind.kind in "ui" else None
+
+
+def bytes_per_count(patterns: PatternSource) -> int:
+    """Size of a stored count, the largest if there are several kinds; 4 where nothing is stored."""
+    return max((leaf.dtype.itemsize for leaf in _leaves(patterns)), default=4)
 
 
 def _leaves(patterns: PatternSource) -> Iterator[ArrayPatterns | H5Patterns]:

@@ -1,8 +1,4 @@
-"""Pixels that do not count: dead and hot ones, saturated ones, those the detector marks itself.
-
-Everything is found from a bounded random subset of the patterns, so that a scan of any
-length costs the same.
-"""
+"""Pixels that do not count: dead and hot ones, saturated ones, those the detector marks itself."""
 
 from __future__ import annotations
 
@@ -12,25 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.frame_statistics import PatternStatistics
 from napari_ptychonn.scan.model import PatternSource, Scan
-from napari_ptychonn.scan.orientation import to_convention
 from napari_ptychonn.scan.patterns import MaskedPatterns
 
 __all__ = [
     "BadPixels",
-    "PatternStatistics",
     "find_bad_pixels",
-    "pattern_statistics",
     "unmasked_patterns",
     "unmeasured_pixels",
     "with_mask",
 ]
 
-MAX_BYTES = 256 * 2**20
-"""Patterns read for the statistics take at most this much, as float32."""
-BATCH = 16
 BATCH_PIXELS = 2**24
-"""Patterns read, and pixels looked at, together: frames of a detector can be large."""
+"""Pixels looked at together: frames of a detector can be large."""
 SURE_COUNTS = 25.0
 """A pixel expected to hold this many counts is empty by chance once in e^25 times."""
 HOT_FACTOR = 10.0
@@ -42,46 +33,6 @@ RING = np.array([(y, x) for y in range(-2, 3) for x in range(-2, 3) if (y, x) !=
 SATURATED_SHARE = 0.1
 """A pixel that is saturated in more than this share of the patterns is left out of all."""
 CHANGED = "the mask was changed by hand"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PatternStatistics:
-    """Sums over a random subset of the patterns.
-
-    Attributes
-    ----------
-    total : ndarray, (H, W) float64
-        Sum of the subset, counts.
-    lowest : ndarray, (H, W) float32
-        Smallest count of each pixel.
-    present : ndarray, (H, W) float64
-        Share of the subset in which the pixel has counts.
-    saturated : ndarray, (H, W) float64
-        Share of the subset in which it is saturated.
-    frames : int
-        Patterns in the subset.
-    """
-
-    total: NDArray[np.float64]
-    lowest: NDArray[np.float32]
-    present: NDArray[np.float32]
-    saturated: NDArray[np.float32]
-    frames: int
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """Mean pattern (H, W), counts."""
-        return self.total / self.frames
-
-    def turned(self, dc_at_corner: bool, code: int) -> PatternStatistics:
-        """The same, brought to DC at the centre and orientation `code`."""
-        return PatternStatistics(
-            to_convention(self.total, dc_at_corner, code),
-            to_convention(self.lowest, dc_at_corner, code),
-            to_convention(self.present, dc_at_corner, code),
-            to_convention(self.saturated, dc_at_corner, code),
-            self.frames,
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,52 +60,6 @@ class BadPixels:
     def any(self) -> NDArray[np.bool_]:
         """All of them, (H, W) bool."""
         return self.dead | self.hot | self.marked | self.saturated
-
-
-def pattern_statistics(
-    patterns: PatternSource,
-    *,
-    saturation: float | None = None,
-    max_frames: int = 64,
-    seed: int = 0,
-) -> PatternStatistics:
-    """Sum a random subset of the patterns.
-
-    Parameters
-    ----------
-    patterns : PatternSource
-        (N, H, W).
-    saturation : float, optional
-        Counts from which a pixel is saturated.
-    max_frames : int
-        Patterns to read at most.
-    seed : int
-        Of the choice.
-
-    Raises
-    ------
-    ScanError
-        A pattern read has NaN or negative counts, or cannot be read.
-    """
-    n, height, width = patterns.shape
-    affordable = max(4, MAX_BYTES // (4 * height * width))
-    count = min(n, max_frames, affordable)
-    chosen = np.sort(np.random.default_rng(seed).choice(n, count, replace=False))
-    total = np.zeros((height, width))
-    present, saturated = np.zeros((2, height, width), np.float32)
-    # Counts are compared as they are read; float32 rounds 2³² − 1 up.
-    level = np.float32(np.inf if saturation is None else saturation)
-    lowest = np.full((height, width), np.inf, np.float32)
-    batch = min(BATCH, max(1, BATCH_PIXELS // (height * width)))
-    for start in range(0, count, batch):
-        frames = patterns.read(chosen[start : start + batch].astype(np.intp))
-        total += frames.sum(0, dtype=np.float64)
-        present += (frames > 0).sum(0, dtype=np.float32)
-        saturated += (frames >= level).sum(0, dtype=np.float32)
-        np.minimum(lowest, frames.min(0), out=lowest)
-    present /= count
-    saturated /= count
-    return PatternStatistics(total, lowest, present, saturated, count)
 
 
 def find_bad_pixels(

@@ -154,7 +154,8 @@ class H5Patterns:
             The file cannot be read there.
         """
         with self._opened() as stored:
-            return np.concatenate([self._block(stored, int(i), int(i) + 1) for i in indices])
+            blocks = [self._block(stored, int(i), int(i) + 1) for i in indices]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def read(self, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """Patterns `indices`, shape (len(indices), H, W), float32 counts.
@@ -179,8 +180,10 @@ class H5Patterns:
                 block = self._block(stored, int(unique[first]), int(unique[last - 1]) + 1)
                 rows = order[bounds[first] : bounds[last]]
                 with np.errstate(over="ignore", invalid="ignore"):
-                    # What float32 cannot hold is infinite, and so refused.
-                    frames[rows] = block[wanted[rows] - unique[first]]
+                    # What float32 cannot hold is infinite, and so refused. Frame by frame:
+                    # to choose several makes a copy of them first.
+                    for row, number in zip(rows, wanted[rows] - unique[first], strict=True):
+                        frames[row] = block[number]
         if self.bad is not None:
             frames[:, self.bad] = 0
         require_counts(frames, wanted, self.path, self.dataset)
