@@ -199,3 +199,20 @@ def at_most(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_texts_that_hdf5_would_read_for_ever_are_an_error(
+    result: Reconstruction, tmp_path: Path
+) -> None:
+    path = tmp_path / "result.h5"
+    save(result, path)
+    data = bytearray(path.read_bytes())
+    # The first object of each collection of texts becomes a free one of no length.
+    start, count = data.find(b"GCOL"), 0
+    while start >= 0:
+        data[start + 16 : start + 32] = bytes(16)
+        start, count = data.find(b"GCOL", start + 4), count + 1
+    assert count
+    path.write_bytes(data)
+    with pytest.raises(PtychonnError, match=r"result\.h5.*cannot be read"):
+        load(path)

@@ -22,6 +22,7 @@ from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.reconstruction.output import appearing
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings, Region
+from napari_ptychonn.scan.heaps import GuardedFile
 from napari_ptychonn.scan.model import Geometry, Provenance
 
 __all__ = ["load", "save"]
@@ -63,14 +64,14 @@ def load(path: str | Path) -> Reconstruction:
     if not Path(path).is_file():
         raise PtychonnError("result", path, "there is no such file", remedy="check the path")
     try:
-        with h5py.File(path, "r") as file:
+        with GuardedFile(path) as file:
             if "ptychonn" not in file:
                 raise PtychonnError(
                     "result", path, "has no /ptychonn, so this program did not write it",
                     remedy="give a file that reconstruct wrote",
                 )  # fmt: skip
             return _read(file)
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise PtychonnError(
             "result", path, f"cannot be read: {reason}",

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.export import cxi
+from napari_ptychonn.scan.heaps import GuardedFile
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.simulation.truth import Truth
 
@@ -62,7 +63,7 @@ def read_truth(path: str | Path) -> Truth:
         The file cannot be read or holds no truth.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with GuardedFile(path) as file:
             sample = file["truth/object"]
             return Truth(
                 object=sample[()],
@@ -71,7 +72,7 @@ def read_truth(path: str | Path) -> Truth:
                 probe=file["truth/probe"][()],
                 positions=file["truth/positions"][()],
             )
-    except (OSError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError) as error:
         remedy = "use a file made by simulate"
         raise ScanError("truth", path, f"/truth cannot be read: {error}", remedy=remedy) from None
 
