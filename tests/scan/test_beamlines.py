@@ -123,6 +123,22 @@ def test_velociprobe_takes_the_encoder_where_its_column_is_chosen(tmp_path, worl
     assert scan.positions[-1, 0] > scan.positions[0, 0]
 
 
+@pytest.mark.parametrize("headings", [True, False])
+def test_a_table_beside_the_master_of_another_beamline_is_not_the_velociprobe_s(
+    tmp_path, world, headings
+):
+    master = write_velociprobe(tmp_path, world)
+    y, x = world.positions_m.T * 1e6
+    columns = np.zeros((world.n, 9))
+    columns[:, 6], columns[:, 8] = y, x
+    first = "t,i0,i1,a,b,c,y_um,d,x_um" if headings else ""
+    np.savetxt(tmp_path / "p.csv", columns, delimiter=",", header=first, comments="")
+    chosen = {} if headings else {"positions_columns": (6, 8), "positions_unit": "um"}
+    scan = opened(Velociprobe(), master, positions_file=tmp_path / "p.csv", **chosen)
+    assert_is(scan, world)
+    assert "interferometer" not in said(scan)
+
+
 def test_a_mask_of_the_whole_detector_is_not_used_for_a_part_of_it(tmp_path, world):
     master = write_velociprobe(tmp_path, world)
     csv = write_velociprobe_csv(tmp_path / "p.csv", world)

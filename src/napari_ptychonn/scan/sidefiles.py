@@ -206,7 +206,7 @@ def _position_dataset(container: Container, n_points: int) -> str:
 def _from_table(
     table: Table, columns: tuple[str | int, str | int] | None, layout: TableLayout | None
 ) -> SidePositions:
-    if layout is None or table.values.shape[1] < layout.min_columns:
+    if layout is None or not _is_of(table, layout):
         layout = layout_of(table.headings)
     notes: list[str] = []
     scale, numbers = (1.0, 1.0), None
@@ -223,6 +223,15 @@ def _from_table(
     unit = _unit(table, places) or (layout.unit if layout else None)
     used = f"{table.file}, columns {places[0]} and {places[1]}"
     return SidePositions(pairs, unit, used, numbers, tuple(notes))
+
+
+def _is_of(table: Table, layout: TableLayout) -> bool:
+    """Whether a file without telling headings may be of a beamline's layout."""
+    is_told = axis_columns(table.headings) is not None
+    if is_told or table.values.shape[1] < layout.min_columns:
+        return False
+    numbers = table.values[np.isfinite(table.values)]
+    return not layout.is_whole or bool((numbers == np.rint(numbers)).all())
 
 
 def _likely_columns(table: Table, notes: list[str]) -> tuple[int, int]:

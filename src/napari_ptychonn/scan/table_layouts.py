@@ -34,6 +34,8 @@ class TableLayout:
         Sentence for the provenance.
     min_columns : int
         A file with fewer columns is of another layout.
+    is_whole : bool
+        Whether its files hold whole numbers alone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class TableLayout:
     scale: tuple[float, float]
     note: str
     min_columns: int = 2
+    is_whole: bool = False
 
 
 _NEGATED = "coordinates of {} files have the opposite sign and are negated"

@@ -3,7 +3,9 @@
 The layout is that of DECTRIS' file writer (``/entry/data/data_NNNNNN``, ``detectorSpecific``),
 as ptychodus' ``aps33id_velociprobe`` readers take it. Positions come from a CSV file without
 headings, in nm: column 1 is x, 2 is y of the laser interferometer, 5 is y of the encoder
-(opposite sign), 7 counts the triggers; x is foreshortened by the stage's angle chi.
+(opposite sign), 7 counts the triggers; x is foreshortened by the stage's angle chi. Masters of
+other beamlines look the same, so that the table tells whose they are: with headings for x and
+y, fewer columns or fractions it is not the Velociprobe's, and is read like any other.
 """
 
 from __future__ import annotations
@@ -81,4 +83,5 @@ def _layout(chi_deg: float) -> TableLayout:
         note="y is that of the laser interferometer unless other columns are chosen (the "
         f"encoder's: --positions-columns=-5,1); x is multiplied by cos({chi_deg:g}°)",
         min_columns=8,
+        is_whole=True,
     )
