@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import time
@@ -130,7 +131,10 @@ def test_new_views_change_neither_contrast_nor_camera_and_before_and_after_share
     lessons = Lessons(steps=400, pause=0.01)
     begin(dock, lessons, qtbot)
     wanted = "after: simulation object amplitude"
-    qtbot.waitUntil(lambda: wanted in names(viewer), timeout=PATIENCE_MS)
+    last = "after: simulation object phase"
+    qtbot.waitUntil(
+        lambda: last in names(viewer) and viewer.layers[last].visible, timeout=PATIENCE_MS
+    )
     qtbot.wait(100)
     after, before = viewer.layers[wanted], viewer.layers["before: simulation object amplitude"]
     phases = names(viewer)[-3:-1]
@@ -147,6 +151,37 @@ def test_new_views_change_neither_contrast_nor_camera_and_before_and_after_share
     step = lessons.done
     qtbot.waitUntil(lambda: lessons.done > step + 5, timeout=PATIENCE_MS)
     assert wanted not in names(viewer)
+
+
+def test_layers_that_come_leave_selected_what_the_person_has_selected(
+    viewer, dock, scan, qtbot
+) -> None:
+    add_scan(viewer, scan)
+    for selected in ([viewer.layers[0]], list(viewer.layers), []):
+        viewer.layers.selection = set(selected)
+        teach(dock, Lessons(), qtbot)
+        dock.outcome.unsaved = False
+        assert viewer.layers.selection == set(selected)
+        assert viewer.layers.selection.active is (selected[0] if len(selected) == 1 else None)
+
+
+def test_the_collector_and_the_lock_are_as_they_were_once_a_training_has_ended(
+    viewer, dock, scan, qtbot
+) -> None:
+    add_scan(viewer, scan)
+    ordinary, seen = sys.getswitchinterval(), []
+
+    def events(assignment, should_stop):
+        seen.append(sys.getswitchinterval())
+        yield from Lessons()(assignment, should_stop)
+
+    dock.teach = events
+    gc.unfreeze()
+    with qtbot.waitSignal(dock.ended, timeout=PATIENCE_MS):
+        press(qtbot, dock.controls.start)
+    assert seen[0] < ordinary
+    assert sys.getswitchinterval() == ordinary
+    assert gc.get_freeze_count() == 0
 
 
 def test_one_flips_between_before_and_after_during_and_after_the_training(
@@ -176,8 +211,14 @@ def test_labels_grow_while_an_engine_makes_them(viewer, dock, scan, qtbot) -> No
             part[rows:] = np.nan
             yield ObjectView("labels", part, (0.0, 0.0), 0, 0)
             yield Progress("labels", rows, 24)
-            time.sleep(0.2)
-            layer = viewer.layers["labels: simulation object amplitude"]
+            name, until = "labels: simulation object amplitude", time.monotonic() + 10
+            while time.monotonic() < until:
+                time.sleep(0.02)
+                known = np.isfinite(viewer.layers[name].data).sum() if name in viewer.layers else 0
+                if known == (rows - 2) * 30:
+                    time.sleep(0.05)  # its contrast follows in the same turn
+                    break
+            layer = viewer.layers[name]
             seen.append((np.isfinite(layer.data).sum(), layer.contrast_limits[1]))
         yield Finished(fine_tuned(assignment, best_step=0), stopped=False)
 

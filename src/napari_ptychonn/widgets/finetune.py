@@ -40,9 +40,11 @@ from napari_ptychonn.widgets.finetune_unfinished import (
 from napari_ptychonn.widgets.fold import scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.layers import scans_in
+from napari_ptychonn.widgets.lively import Lively
 from napari_ptychonn.widgets.mask_layers import painted
 from napari_ptychonn.widgets.offers import look_up_offers
 from napari_ptychonn.widgets.result_layers import named_reconstructions
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -82,7 +84,7 @@ class FinetuneWidget(QWidget):
         self._scans: list[Scan] = []
         self._assignment: Assignment | None = None
         self._layers: TeachingLayers | None = None
-        self._teaching = False
+        self._teaching, self._lively = False, Lively()
         self._later: list[tuple[Ended, bool]] = []
         self._stopped: set[Path] = set()
         self._soon, self._search = QTimer(self), QTimer(self)
@@ -142,6 +144,7 @@ class FinetuneWidget(QWidget):
         self._search.timeout.connect(self._look_for_devices)
         self._finder.finished.connect(self._offer)
         events, others = self._viewer.layers.events, (self._finder, self.outcome.runner)
+        lively = self._lively
         heard = [
             (event, self._follow_layers)
             for event in (events.inserted, events.removed, events.renamed)
@@ -155,6 +158,7 @@ class FinetuneWidget(QWidget):
                 event.disconnect(follow)
             for runner in others:
                 runner.shutdown()
+            lively.end()
 
         stop_when_closed(self, [self.runner], hidden=self._was_hidden, gone=forget)
 
@@ -190,13 +194,15 @@ class FinetuneWidget(QWidget):
             self._assignment = Assignment(
                 tuple(chosen), (labels or ()) if state.teacher == "labels" else (), state, folder
             )
+            self._lively.begin()
             self.runner.start(
                 f"the fine-tuning on {chosen[0].name}",
-                partial(self.teach, self._assignment),
+                partial(_taught, self.teach, self._lively, self._assignment),
                 device=state.device,
             )
         except PtychonnError as error:
-            self.controls.status.setText(str(error))
+            self._lively.end()
+            self.controls.status.setText(in_the_window(error))
             notify_failure(error)
             return
         self.outcome.forget()
@@ -240,7 +246,7 @@ class FinetuneWidget(QWidget):
     def _finish(self, ended: Ended) -> None:
         if ended.error is not None:
             known = isinstance(ended.error, PtychonnError)
-            words = str(ended.error) if known else f"Failed: {ended.error!r}"
+            words = in_the_window(ended.error) if known else f"Failed: {ended.error!r}"
         elif ended.outcome is Outcome.DONE:
             words = "Done: see the report."
         elif self.controls.keeping and ended.result is not None:
@@ -273,13 +279,18 @@ class FinetuneWidget(QWidget):
                 with suppress(PtychonnError):  # a folder that stays is offered, or used again
                     tidy(assignment.folder)
             self._look_for_unfinished()
-            layers.afterwards(partial(self.ended.emit, ended))
+            layers.afterwards(partial(self._end, ended))
+
+    def _end(self, ended: Ended) -> None:
+        self._lively.end()
+        self.ended.emit(ended)
 
     def _was_hidden(self) -> None:
         if self._teaching and self._layers is not None and not self._later:
             self._layers.remove()
             self._layers.do_all()
             self._teaching = False
+            self._lively.end()
             if self._assignment is not None:
                 self._stopped.add(self._assignment.folder)
             self.controls.show_ended("Stopped, since the dock was closed.", done=False)
@@ -320,3 +331,19 @@ class FinetuneWidget(QWidget):
         if ended.outcome is Outcome.DONE:
             self.form.offer_devices(ended.result.devices)
             self.form.network.explain(ended.result.networks)
+
+
+def _taught(
+    teach: Callable[[Assignment, ShouldStop], Iterator[FinetuneEvent]],
+    lively: Lively,
+    assignment: Assignment,
+    should_stop: ShouldStop,
+) -> Iterator[FinetuneEvent]:
+    # In the worker, which must not keep the dock alive. What it has imported for an event is
+    # there when the first of that type comes.
+    known: set[type] = set()
+    for event in teach(assignment, should_stop):
+        if type(event) not in known:
+            known.add(type(event))
+            lively.include()
+        yield event

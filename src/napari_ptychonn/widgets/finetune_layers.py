@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +20,7 @@ from napari_ptychonn.widgets.result_layers import (
     layers_of_runs,
     limits,
     next_run,
-    reconstruction_layers,
-    show_colorbars,
+    object_layers,
 )
 from napari_ptychonn.widgets.scan_layers import make_layers, point_size, scan_placement
 from napari_ptychonn.widgets.step_by_step import StepByStep
@@ -42,7 +42,9 @@ _Which = tuple[str, int, str]
 class TeachingLayers:
     """The layers of one training; those that the person removes stay away.
 
-    They come one by one, since napari takes a moment for each.
+    They come one by one and are unveiled a moment later, since napari takes up to a tenth of a
+    second for each. What the person has selected stays so. They have no colorbars: one costs
+    napari more than its layer, and before and after have the same colours.
 
     Parameters
     ----------
@@ -60,6 +62,7 @@ class TeachingLayers:
         self._contrast: dict[_Which, tuple[float, float]] = {}
         self._coming: list[Layer] = []
         self._steps = StepByStep()
+        self._flipped = self._finished = False
 
     def show_split(self, split: PointSplit) -> None:
         """Show which points teach, and which are held out."""
@@ -78,6 +81,7 @@ class TeachingLayers:
             face_color=colours,
             border_width=0,
             size=1.5 * point_size(points, placement.pixel),
+            visible=False,
             **keywords,
         )
         self._points.append(layer)
@@ -100,6 +104,7 @@ class TeachingLayers:
 
     def flip(self, before: bool) -> None:
         """Let what lies beneath be seen: the object of before, or that of after again."""
+        self._flipped = before
         for (kind, _, _), layer in self._images.items():
             if kind == "after":
                 layer.visible = not before
@@ -114,6 +119,7 @@ class TeachingLayers:
         They become those of the whole scan where there are such, and go where nothing was
         better.
         """
+        self._finished = True
         for layer in self._points:
             layer.visible = False
         if not result.improved:
@@ -154,6 +160,7 @@ class TeachingLayers:
             style = style | {"contrast_limits": beneath.contrast_limits}
         layer = Image(
             data,
+            visible=False,
             # The list shows both ends of a long name: what differs must be there.
             name=f"{kind}: {scan.name} object {part}",
             metadata={KEY: {"kind": f"object {part} ({kind}, running)"}},
@@ -163,11 +170,6 @@ class TeachingLayers:
             **style,
         )
         self._images[which] = layer
-        if beneath is None:  # else they have one in common
-            show_colorbars([layer])
-        labels = self._images.get(("labels", number, part))
-        if kind == "before" and labels is not None:
-            labels.colorbar.visible = False  # nobody could tell whose is which
         self._add(layer)
         if beneath is not None:
             self._steps.do(lambda: self._link(beneath, layer))
@@ -178,12 +180,10 @@ class TeachingLayers:
         """Let the layers show the whole scan, each with its reconstruction."""
         run = next_run(self._viewer, before.name)
         for kind, result in (("before", before), ("after", after)):
-            made: dict[str, Any] = {}
-            for each in reconstruction_layers(result, run=run, prefix=f"{kind}: "):
-                described: Any = each
-                made[described[1]["metadata"][KEY]["kind"]] = each
-            for part in PARTS:
-                self._replace((kind, number, part), made[f"object {part}"])
+            made = object_layers(result, run=run, prefix=f"{kind}: ")
+            for part, described in zip(PARTS, made, strict=True):
+                which = (kind, number, part)
+                self._steps.do(partial(self._replace, which, described))
 
     def _replace(self, which: _Which, described: Any) -> None:
         data, keywords, _ = described
@@ -192,7 +192,7 @@ class TeachingLayers:
             live.data, live.translate = data, keywords["translate"]
             live.name, live.metadata = keywords["name"], keywords["metadata"]
             return
-        (layer,) = make_layers([described])
+        (layer,) = make_layers([(data, keywords | {"visible": False}, "image")])
         beneath = self._images.get(("before", which[1], which[2]))
         if which[0] == "after" and beneath is not None:
             layer.contrast_limits = beneath.contrast_limits
@@ -202,16 +202,28 @@ class TeachingLayers:
     def _add(self, layer: Layer) -> None:
         self._coming.append(layer)
         self._steps.do(lambda: self._insert(layer))
+        self._steps.do(lambda: self._unveil(layer))
 
     def _insert(self, layer: Layer) -> None:
         """Amplitudes beneath phases, each with what one flips to beside it, points on top."""
         if layer not in self._coming:
             return  # it was taken out before it came
         self._coming.remove(layer)
-        ours = self._in_order()
-        above = [each for each in ours[ours.index(layer) + 1 :] if each in self._viewer.layers]
-        layers = self._viewer.layers
-        layers.insert(layers.index(above[0]) if above else len(layers), layer)
+        ours, layers = self._in_order(), self._viewer.layers
+        above = [each for each in ours[ours.index(layer) + 1 :] if each in layers]
+        selected = set(layers.selection)
+        with layers.selection.events.blocker_all():
+            layers.insert(layers.index(above[0]) if above else len(layers), layer)
+            layers.selection.clear()
+            layers.selection.update(selected)
+
+    def _unveil(self, layer: Layer) -> None:
+        hidden = any(layer is each for each in self._points) and self._finished
+        if self._flipped:
+            hidden |= any(
+                layer is each for which, each in self._images.items() if which[0] == "after"
+            )
+        layer.visible = not hidden
 
     def _in_order(self) -> list[Layer]:
         known = sorted(

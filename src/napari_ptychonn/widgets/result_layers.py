@@ -29,6 +29,7 @@ __all__ = [
     "limits",
     "named_reconstructions",
     "next_run",
+    "object_layers",
     "reconstruction_layers",
     "reconstructions_in",
     "show_colorbars",
@@ -137,22 +138,34 @@ def reconstruction_layers(
         ``metadata["napari_ptychonn"]`` holds settings, card, provenance, report and the
         reconstruction itself.
     """
-    placement = Placement.of(reconstruction.unit, reconstruction.pixel)
+    placement, corner = _place(reconstruction)
     describe = _Description(reconstruction, run, prefix)
-    y, x = reconstruction.corner
-    corner = (y * placement.factor, x * placement.factor)
-    amplitude = np.abs(reconstruction.object)
-    maps: list[tuple[str, NDArray[Any], dict[str, Any]]] = [
-        ("coverage", reconstruction.coverage, {"colormap": "viridis", "visible": False}),
-        ("disagreement", reconstruction.disagreement, {"colormap": "magma", "visible": False}),
-        ("object amplitude", amplitude, AMPLITUDE_STYLE),
-        ("object phase", np.angle(reconstruction.object), PHASE_STYLE),
+    maps = [
+        _image(data, describe(kind) | placement.image(corner) | style | {"visible": False})
+        for kind, data, style in (
+            ("coverage", reconstruction.coverage, {"colormap": "viridis"}),
+            ("disagreement", reconstruction.disagreement, {"colormap": "magma"}),
+        )
     ]
-    images = [
-        _image(data, describe(kind) | placement.image(corner) | style) for kind, data, style in maps
+    objects = object_layers(reconstruction, run=run, prefix=prefix)
+    contrast = cast("dict[str, Any]", objects[0][1])["contrast_limits"]
+    patches = _patches(reconstruction, placement, corner, contrast, describe)
+    return [*maps, *patches, *objects, _misfit_points(reconstruction, placement, describe)]
+
+
+def object_layers(
+    reconstruction: Reconstruction, *, run: int = 1, prefix: str = ""
+) -> list[LayerDataTuple]:
+    """Only object amplitude and object phase of :func:`reconstruction_layers`."""
+    placement, corner = _place(reconstruction)
+    describe = _Description(reconstruction, run, prefix)
+    return [
+        _image(data, describe(kind) | placement.image(corner) | style)
+        for kind, data, style in (
+            ("object amplitude", np.abs(reconstruction.object), AMPLITUDE_STYLE),
+            ("object phase", np.angle(reconstruction.object), PHASE_STYLE),
+        )
     ]
-    patches = _patches(reconstruction, placement, corner, limits(amplitude), describe)
-    return [*images[:2], *patches, *images[2:], _misfit_points(reconstruction, placement, describe)]
 
 
 def show_colorbars(layers: Iterable[Layer]) -> None:
@@ -201,6 +214,12 @@ class _Description:
             "name": f"{self._begins} {kind}{self._remark}",
             "metadata": {KEY: {"kind": kind, **self._known}},
         }
+
+
+def _place(reconstruction: Reconstruction) -> tuple[Placement, tuple[float, float]]:
+    placement = Placement.of(reconstruction.unit, reconstruction.pixel)
+    y, x = reconstruction.corner
+    return placement, (y * placement.factor, x * placement.factor)
 
 
 def _kind(layer: Layer) -> str:
