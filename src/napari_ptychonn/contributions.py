@@ -24,6 +24,7 @@ from napari_ptychonn.scan.open import is_scan, open_scan
 from napari_ptychonn.widgets.layers import reconstruction_layers, scan_layers, show_colorbars
 from napari_ptychonn.widgets.placement import KEY
 from napari_ptychonn.widgets.stacks import LazyStack
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.types import FullLayerData, LayerDataTuple
@@ -165,7 +166,7 @@ def _read(path: Paths) -> list[LayerDataTuple]:
         return [layer for each in paths for layer in _layers_of(each)]
     except PtychonnError as error:
         # Raised, it would come with a traceback; the sentence says it all.
-        show_error(str(error))
+        show_error(in_the_window(error))
         return _NO_LAYERS
 
 

@@ -18,6 +18,7 @@ from napari_ptychonn.widgets.finetune_scans import Labels
 from napari_ptychonn.widgets.finetune_state import TeachingState, settings_from
 from napari_ptychonn.widgets.finetune_unfinished import note_down
 from napari_ptychonn.widgets.job_thread import newest_of_its_type
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari_ptychonn.training.finetune_events import FineTuned, FinetuneEvent
@@ -62,7 +63,9 @@ def teaching_events(assignment: Assignment, should_stop: ShouldStop) -> Iterator
     try:
         note_down(assignment.folder, assignment.state, assignment.scans)
     except OutputError as error:
-        yield Message(f"If this training is cut off, it cannot be gone on with: {error}")
+        yield Message(
+            f"If this training is cut off, it cannot be gone on with: {in_the_window(error)}"
+        )
     labels = [
         as_result(each) if isinstance(each, Reconstruction) else open_result(each)
         for each in assignment.labels

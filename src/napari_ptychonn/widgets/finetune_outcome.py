@@ -19,6 +19,7 @@ from napari_ptychonn.widgets.finetune_unfinished import delete
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.network_box import NetworkBox
 from napari_ptychonn.widgets.reconstruct import ReconstructWidget
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -185,7 +186,7 @@ class OutcomeKeeper(QObject):
         try:
             list(saving_events(name, self._result, replace_existing, lambda: False))
         except PtychonnError as error:
-            self._report.status.setText(str(error))
+            self._report.status.setText(in_the_window(error))
             notify_failure(error)
         else:
             self._has_saved(name)
@@ -194,7 +195,9 @@ class OutcomeKeeper(QObject):
         self._report.show_saving(False)
         then, self._then = self._then, None
         if ended.outcome is Outcome.FAILED:
-            self._report.status.setText(f"{ended.error} The network is still here to be saved.")
+            self._report.status.setText(
+                f"{in_the_window(ended.error)} The network is still here to be saved."
+            )
             return
         self._has_saved(self._saving_as)
         if then is not None:

@@ -24,6 +24,7 @@ from napari_ptychonn.widgets.job_thread import (
     newest_of_its_type,
     rivals_of,
 )
+from napari_ptychonn.widgets.window_words import in_the_window
 
 __all__ = ["Ended", "JobRunner", "Outcome", "notify_failure"]
 
@@ -35,7 +36,7 @@ PATIENCE_S = 10.0
 def notify_failure(error: Exception) -> None:
     """Show an error in napari: ours as its sentence, any other with its traceback."""
     if isinstance(error, PtychonnError):
-        show_error(str(error))
+        show_error(in_the_window(error))
     else:
         notification_manager.dispatch(ErrorNotification(error))
 

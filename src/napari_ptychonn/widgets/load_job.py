@@ -23,6 +23,7 @@ from napari_ptychonn.scan.recipe import Recipe
 from napari_ptychonn.scan.sidefiles import column_names
 from napari_ptychonn.scan.tree import Entry, list_entries
 from napari_ptychonn.widgets.layers import scan_layers
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
@@ -130,7 +131,7 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
         yield Finished(replace(look, opened=opened), stopped=should_stop())
         return
     except ScanError as error:
-        look = replace(look, problem=str(error), subject=error.subject)
+        look = replace(look, problem=in_the_window(error), subject=error.subject)
     if guessed and not should_stop():
         chosen = {role: guess.dataset for role, guess in guessed.items()}
         options = replace(options, datasets=chosen)
@@ -139,7 +140,7 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
             opened = yield from _open(path, options, should_stop)
             look = replace(look, opened=opened, problem="", subject="")
         except ScanError as error:
-            look = replace(look, problem=str(error), subject=error.subject)
+            look = replace(look, problem=in_the_window(error), subject=error.subject)
     if look.opened is None and not should_stop():
         look = replace(look, glimpse=glimpse_scan(path, options), chosen=_chosen(look, options))
     yield Finished(look, stopped=should_stop())

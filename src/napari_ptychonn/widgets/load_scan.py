@@ -40,6 +40,7 @@ from napari_ptychonn.widgets.preview import (
 from napari_ptychonn.widgets.recipe_box import RecipeBox
 from napari_ptychonn.widgets.scan_layers import add_layers, make_layers
 from napari_ptychonn.widgets.sentence import Sentence
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -165,7 +166,7 @@ class LoadScanWidget(QWidget):
         try:
             options = options_from(self.form.state())
         except PtychonnError as error:
-            self._say(str(error))
+            self._say(in_the_window(error))
             return
         path = Path(self._path).expanduser()
         self._say(READING)
@@ -173,7 +174,7 @@ class LoadScanWidget(QWidget):
 
     def _found(self, ended: Ended) -> None:
         if ended.error is not None:
-            self._say(str(ended.error))
+            self._say(in_the_window(ended.error))
             return
         look: Look = ended.result
         self._look_found = look

@@ -25,6 +25,7 @@ from napari_ptychonn.widgets.layers import scans_in
 from napari_ptychonn.widgets.mask_layers import add_mask_layers, mask_labels, mask_layer
 from napari_ptychonn.widgets.placement import KEY
 from napari_ptychonn.widgets.sentence import Sentence
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -72,7 +73,7 @@ class MaskEditor(QWidget):
             layer.data = mask_labels(scan, _for_scan(scan, Path(path)))
             self.status.setText(f"The mask is that of {path}.")
         except PtychonnError as error:
-            self.status.setText(str(error))
+            self.status.setText(in_the_window(error))
 
     def write(self, path: str | Path) -> None:
         """Write what is painted, in pixels of the detector as stored."""
@@ -87,7 +88,7 @@ class MaskEditor(QWidget):
                 f"Saved as {target}: give it under Detector, Mask file, or with --mask."
             )
         except PtychonnError as error:
-            self.status.setText(str(error))
+            self.status.setText(in_the_window(error))
 
     def _lay_out(self) -> None:
         row = QHBoxLayout()
@@ -157,7 +158,7 @@ class MaskEditor(QWidget):
     def _show_mask(self, ended: Ended) -> None:
         scan, self._pending = self._pending, None
         if ended.error is not None:
-            self.status.setText(str(ended.error))
+            self.status.setText(in_the_window(ended.error))
         elif scan is not None and any(scan is each for each in scans_in(self._viewer)):
             self._add(scan, ended.result)
 

@@ -28,6 +28,7 @@ from napari_ptychonn.widgets.folder_watch import FolderWatch
 from napari_ptychonn.widgets.jobs import Ended, JobRunner
 from napari_ptychonn.widgets.network_rows import NetworkRow, act_and_list
 from napari_ptychonn.widgets.sentence import Sentence
+from napari_ptychonn.widgets.window_words import in_the_window
 
 __all__ = ["NetworksDialog"]
 
@@ -204,7 +205,7 @@ class NetworksDialog(QDialog):
     def _finish(self, ended: Ended) -> None:
         then, self._then = self._then, None
         if ended.error is not None:
-            self.status.setText(str(ended.error))
+            self.status.setText(in_the_window(ended.error))
         elif ended.result is not None:
             if self.status.text() == "Reading…":
                 self.status.clear()

@@ -17,6 +17,7 @@ from napari_ptychonn.widgets.jobs import Ended, JobRunner
 from napari_ptychonn.widgets.orientation_tiles import OrientationTiles
 from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.time_left import in_words
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.orient import OrientationSearch
@@ -114,7 +115,7 @@ class OrientationGallery(QWidget):
         try:
             self.runner.start("finding the orientation", partial(_search, scan), device="auto")
         except PtychonnError as error:
-            self.status.setText(str(error))
+            self.status.setText(in_the_window(error))
             return
         self._searched = scan
         self.status.setText(SEARCHING)
@@ -126,7 +127,7 @@ class OrientationGallery(QWidget):
         try:
             self.runner.start("checking the positions' scale", job, device="auto")
         except PtychonnError as error:
-            self.scale.setText(str(error))
+            self.scale.setText(in_the_window(error))
             return
         self._is_checking = True
         self._say_scale(CHECKING)
@@ -149,7 +150,7 @@ class OrientationGallery(QWidget):
         self._set_running(False)
         was_checking, self._is_checking = self._is_checking, False
         if ended.error is not None:
-            (self._say_scale if was_checking else self.status.setText)(str(ended.error))
+            (self._say_scale if was_checking else self.status.setText)(in_the_window(ended.error))
         elif was_checking:
             self._show_scale(ended.result)
         else:

@@ -35,6 +35,7 @@ from napari_ptychonn.widgets.reconstruct_state import settings_from
 from napari_ptychonn.widgets.region import region_from_shapes
 from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.time_left import in_words
+from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -189,7 +190,7 @@ class ReconstructWidget(QWidget):
                 device=settings.device,
             )
         except PtychonnError as error:
-            self.status.setText(str(error))
+            self.status.setText(in_the_window(error))
             notify_failure(error)
             return
         self._live = LiveObject(self._viewer, scan)
@@ -224,7 +225,7 @@ class ReconstructWidget(QWidget):
         self.bar.setValue(BAR_STEPS if done else 0)
         if ended.error is not None:
             known = isinstance(ended.error, PtychonnError)
-            self.status.setText(str(ended.error) if known else f"Failed: {ended.error!r}")
+            self.status.setText(in_the_window(ended.error) if known else f"Failed: {ended.error!r}")
         else:
             self.status.setText("Done." if done else "Cancelled; what there was is kept.")
         self._show_readiness()
