@@ -18,7 +18,7 @@ from napari_ptychonn.training.device_lock import device_lock
 from napari_ptychonn.training.finetune_events import FineTuned, FinetuneEvent, PointSplit
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
 from napari_ptychonn.training.label_makers import make_label
-from napari_ptychonn.training.taught import find_probe, lay_out
+from napari_ptychonn.training.taught import TaughtScan, find_probe, lay_out
 from napari_ptychonn.training.teaching import Teaching
 
 __all__ = ["finetune", "finetune_events"]
@@ -112,16 +112,31 @@ def finetune_events(
             yield PointSplit(number, scan.teaching, scan.held_out)
         teaching = Teaching(network, taught, settings, should_stop=should_stop)
         resumed = teaching.restore()
-        for number, scan in enumerate(taught):
-            if resumed:
-                continue
-            if settings.teacher == "labels":
-                scan.label = placed_on(labels[number], scan.scan)
-            elif settings.teacher != "physics":
-                yield from make_label(scan, settings, number, should_stop=should_stop)
-            if not should_stop():
-                yield from find_probe(scan, should_stop=should_stop)
-        yield from teaching.run(resumed=resumed)
+        try:
+            if not resumed:
+                yield from _labelled(taught, settings, labels, should_stop)
+            yield from teaching.run(resumed=resumed)
+        except torch.OutOfMemoryError:
+            raise SettingsError(
+                "device", None, f"the memory of {device} is full, even with one pattern at a time",
+                remedy="choose another device, or end what else is running on it",
+            ) from None  # fmt: skip
+
+
+def _labelled(
+    taught: Sequence[TaughtScan],
+    settings: FinetuneSettings,
+    labels: Sequence[ObjectResult],
+    should_stop: ShouldStop,
+) -> Iterator[FinetuneEvent]:
+    """Give every scan its label, where it is taught by one, and its probe."""
+    for number, scan in enumerate(taught):
+        if settings.teacher == "labels":
+            scan.label = placed_on(labels[number], scan.scan)
+        elif settings.teacher != "physics":
+            yield from make_label(scan, settings, number, should_stop=should_stop)
+        if not should_stop():
+            yield from find_probe(scan, should_stop=should_stop)
 
 
 def _check_labels(

@@ -34,6 +34,9 @@ __all__ = ["STEPS_PER_LOOK", "Teaching"]
 STEPS_PER_LOOK = 32
 _CHECKPOINT_SECONDS = 20
 _MOST_SETBACKS = 3
+_NO_MEMORY = (
+    "The device's memory is full, even with one pattern at a time: the training ends with the best."
+)
 
 
 class Teaching:
@@ -75,7 +78,7 @@ class Teaching:
         self._checkpoint = settings.folder / "checkpoint.pt" if settings.folder else None
         self._saved = self._began = time.monotonic()
         self._earlier = 0.0
-        self._cannot_save = False
+        self._cannot_save = self._is_full = False
         plan = make_plan(network, scans, settings, lambda: self._steps, lambda: self._setbacks)
         self._lesson, self._run = plan.lesson, plan.run
         self._steps = self._planned_steps()
@@ -128,7 +131,13 @@ class Teaching:
         yield Metrics("held out", first.standing.as_dict())
         self._began = time.monotonic()
         while not self._should_stop() and not self._is_over():
-            yield from self._round()
+            try:
+                yield from self._round()
+            except torch.OutOfMemoryError:
+                if self._best.step == 0:
+                    raise  # nothing was learned that could be kept
+                self._is_full = True
+                yield self._said(_NO_MEMORY)
         yield from self._conclude(first.standing)
 
     def _round(self) -> Iterator[FinetuneEvent]:
@@ -161,23 +170,25 @@ class Teaching:
 
     def _step(self) -> float | Message:
         """One optimiser step: its loss, or why there was none."""
-        run = self._run
         try:
-            loss = self._lesson.loss(run.network, self._rng)
-            value = float(loss.detach())
-            if math.isfinite(value):
-                run.learn(loss)
-                return value
+            value = self._learn()
         except torch.OutOfMemoryError:
             if self._lesson.batch_size == 1:
                 raise
-            self._lesson.batch_size = max(1, self._lesson.batch_size // 2)
-            torch.cuda.empty_cache()
-            return self._said(
-                "The device's memory is full: going on with batches of "
-                f"{self._lesson.batch_size} patterns."
-            )
-        return self._set_back()
+        else:
+            return value if math.isfinite(value) else self._set_back()
+        # Only now nothing refers to what was computed, and its memory can be given back.
+        torch.cuda.empty_cache()
+        size = self._lesson.batch_size = max(1, self._lesson.batch_size // 2)
+        return self._said(f"The device's memory is full: going on with {size} patterns at a time.")
+
+    def _learn(self) -> float:
+        """Loss of the next step, which is done where it is finite."""
+        loss = self._lesson.loss(self._run.network, self._rng)
+        value = float(loss.detach())
+        if math.isfinite(value):
+            self._run.learn(loss)
+        return value
 
     def _set_back(self) -> Message:
         """Go back to the best weights, at half the learning rate."""
@@ -237,7 +248,7 @@ class Teaching:
         stopped = not self._is_over()
         yield from self._save()
         outcome = self._outcome(before, self._best.standing, stopped=stopped)
-        if not stopped:
+        if not stopped and not self._is_full:
             with self._run.using(self._start):
                 olds = yield from self._pictures("before")
             with self._run.using(self._best.weights):
@@ -277,7 +288,7 @@ class Teaching:
 
     def _is_over(self) -> bool:
         done = self._steps is not None and self._run.step >= self._steps
-        return done or self._setbacks >= _MOST_SETBACKS
+        return done or self._is_full or self._setbacks >= _MOST_SETBACKS
 
     def _expected(self, spent: float) -> float:
         """Steps of the whole training; in the first round guessed from the time they take."""
