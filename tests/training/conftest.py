@@ -32,6 +32,12 @@ def taught_simulation() -> Simulation:
     return teaching_scan()
 
 
+@pytest.fixture(scope="session")
+def fewer_points() -> Simulation:
+    """About as few as can be taught, for what is not about how well it is learned."""
+    return teaching_scan(points=100)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""
