@@ -96,12 +96,12 @@ def test_incoherent_modes_add_up_as_ours_do(ptychi, rng):
     assert epoch.probe.shape == (2, 32, 32)
 
 
-@pytest.mark.parametrize(("engine", "epochs"), [("lsqml", 16), ("rpie", 12)])
+@pytest.mark.parametrize(("engine", "epochs"), [("lsqml", 20), ("rpie", 20)])
 def test_a_known_probe_leads_to_the_truth(ptychi, simulation, engine, epochs):
     found = list(iterate(simulation.scan, settings(engine, epochs=epochs)))
     assert [epoch.number for epoch in found] == list(range(1, epochs + 1))
     same = compared(simulation, found[-1])
-    # 1e5 photons over 1,024 pixels; 0.017 and 0.027 were measured.
+    # 1e5 photons over 1,024 pixels; 0.017 and 0.026 were measured.
     assert same.nrmse < 0.04
     assert max(map(abs, same.shift_px)) < 0.02
     assert found[-1].loss < 0.2 * found[0].loss
