@@ -9,14 +9,13 @@ unpacking can tell, as of gzip, is unpacked here, so that it is done once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ptychonn.scan.chunk_index import ChunkIndex, chunk_index
 from napari_ptychonn.scan.packings import DEFLATE, SHUFFLE, Filter, check_of, inflated
 from napari_ptychonn.scan.virtual import Spans, parts_of_sources
 
@@ -42,14 +41,16 @@ def read_part(dataset: h5py.Dataset, place: tuple[int | slice, ...] = ()) -> NDA
         for source, part in parts_of_sources(dataset, _spans(dataset.shape, place)):
             require_whole_chunks(source, part)
         return np.asarray(dataset[place])
-    filters = _filters(dataset)
-    if dataset.chunks is None or not filters:
+    if dataset.chunks is None:
+        return np.asarray(dataset[place])
+    index = chunk_index(dataset)
+    if not index.filters:
         return np.asarray(dataset[place])
     spans = _spans(dataset.shape, place)
-    if _is_plain_gzip(dataset, filters):
-        unpacked = _unpacked(dataset, filters, spans)
+    if _is_plain_gzip(dataset, index.filters):
+        unpacked = _unpacked(dataset, index, spans)
         return unpacked[tuple(slice(None) if isinstance(part, slice) else 0 for part in place)]
-    require_whole_chunks(dataset, spans)
+    _require_whole(dataset, index, spans)
     return np.asarray(dataset[place])
 
 
@@ -68,24 +69,25 @@ def require_whole_chunks(dataset: h5py.Dataset, spans: Spans) -> None:
     OSError
         A chunk is damaged, or cannot be read; h5py raises other errors too.
     """
-    filters, steps = _filters(dataset), dataset.chunks
-    if steps is None or not filters:
-        return
-    size = math.prod(steps) * dataset.dtype.itemsize
-    usual = check_of(filters)
+    if dataset.chunks is not None:
+        index = chunk_index(dataset)
+        if index.filters:
+            _require_whole(dataset, index, spans)
+
+
+def _require_whole(dataset: h5py.Dataset, index: ChunkIndex, spans: Spans) -> None:
+    usual = check_of(index.filters)
     if usual is None:
         return
-    for start in _starts(spans, steps):
-        skipped, packed = _chunk(dataset, start)
-        check = check_of(_applied(filters, skipped)) if skipped else usual
+    unseen = index.unseen(spans)
+    if not unseen.size:
+        return
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    for number, skipped, packed in index.stored(dataset, unseen):
+        check = check_of(_applied(index.filters, skipped)) if skipped else usual
         if packed and check is not None and not check(packed, size):
-            raise _damaged(start)
-
-
-def _filters(dataset: h5py.Dataset) -> tuple[Filter, ...]:
-    plist = dataset.id.get_create_plist()
-    stored = (plist.get_filter(number) for number in range(plist.get_nfilters()))
-    return tuple(Filter(code, values) for code, _, values, _ in stored)
+            raise _damaged(index.start(number))
+    index.keep(unseen)
 
 
 def _spans(shape: tuple[int, ...], place: tuple[int | slice, ...]) -> list[tuple[int, int]]:
@@ -102,20 +104,6 @@ def _spans(shape: tuple[int, ...], place: tuple[int | slice, ...]) -> list[tuple
     return [*spans, *((0, length) for length in shape[len(place) :])]
 
 
-def _starts(spans: Spans, chunks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    steps = zip(spans, chunks, strict=True)
-    return product(*(range(low // step * step, high, step) for (low, high), step in steps))
-
-
-def _chunk(dataset: h5py.Dataset, start: tuple[int, ...]) -> tuple[int, bytes]:
-    """Which filters were skipped, as bits, and the chunk as stored; empty if never written."""
-    # Of a chunk that is not there, h5py takes the size from memory that nobody wrote.
-    if not dataset.id.get_chunk_info_by_coord(start).size:
-        return 0, b""
-    skipped, packed = dataset.id.read_direct_chunk(start)
-    return skipped, packed
-
-
 def _applied(filters: tuple[Filter, ...], skipped: int) -> tuple[Filter, ...]:
     return tuple(one for number, one in enumerate(filters) if not skipped >> number & 1)
 
@@ -130,14 +118,13 @@ def _is_plain_gzip(dataset: h5py.Dataset, filters: tuple[Filter, ...]) -> bool:
     return bool(h5py.h5t.py_create(dataset.dtype) == dataset.id.get_type())
 
 
-def _unpacked(dataset: h5py.Dataset, filters: tuple[Filter, ...], spans: Spans) -> NDArray[Any]:
-    steps = dataset.chunks
+def _unpacked(dataset: h5py.Dataset, index: ChunkIndex, spans: Spans) -> NDArray[Any]:
     part = np.empty([high - low for low, high in spans], dataset.dtype)
-    for start in _starts(spans, steps):
-        here, inside = _common(spans, start, steps)
-        skipped, packed = _chunk(dataset, start)
+    for number, skipped, packed in index.stored(dataset, index.numbers(spans)):
+        start = index.start(number)
+        here, inside = _common(spans, start, dataset.chunks)
         if packed:
-            codes = {one.code for one in _applied(filters, skipped)}
+            codes = {one.code for one in _applied(index.filters, skipped)}
             part[here] = _values(packed, codes, dataset, start)[inside]
         else:
             part[here] = dataset.fillvalue
