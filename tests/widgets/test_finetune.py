@@ -249,6 +249,18 @@ def test_cancel_is_answered_at_once_and_what_was_learned_can_still_be_saved(
     assert names(viewer) == before
     assert not dock.outcome.unsaved
     assert dock.report.save.isEnabled()
+    assert "can still be saved" in dock.report.verdict.text()
+
+
+def test_a_cancelled_training_that_learned_nothing_offers_nothing(
+    viewer, dock, scan, qtbot
+) -> None:
+    add_scan(viewer, scan)
+    begin(dock, Lessons(best_step=0, steps=10_000, pause=0.02), qtbot)
+    with qtbot.waitSignal(dock.ended, timeout=PATIENCE_MS):
+        press(qtbot, dock.controls.cancel)
+    assert dock.report.verdict.text() == f"Cancelled.\n{NO_BETTER}"
+    assert not dock.report.save.isEnabled()
 
 
 def test_keep_ends_the_training_and_offers_the_best(viewer, dock, scan, qtbot) -> None:

@@ -44,11 +44,11 @@ TEACHERS = {
     "lsqml": "pty-chi LSQML first",
     "rpie": "pty-chi rPIE first",
 }
-PRESETS = {"own": "Own", "published": "Published PtychoNN recipe"}
+PRESETS = {"own": "Our own", "published": "Published PtychoNN recipe"}
 FROZEN = {"nothing": "nothing", "encoder": "the encoder", "decoder": "the decoder"}
 UNITS = {"minutes": "minutes", "epochs": "epochs", "steps": "steps"}
 HINTS = {
-    "physics": "The network learns to explain the measured patterns. It needs nothing else.",
+    "physics": "The network learns to explain the measured patterns. It needs a probe, or a guess.",
     "labels": "The network learns to give the object that a reconstruction has found.",
     "sweeps": "Physics sweeps reconstruct the scan first; their object is taught then.",
     "lsqml": "pty-chi's LSQML reconstructs the scan first; its object is taught then.",
@@ -81,7 +81,7 @@ class FinetuneForm(QWidget):
         self.points = QLabel()
         self.device = QComboBox()
         self.more = Fold("Seldom needed")
-        self.fresh = QCheckBox("Forget its weights first")
+        self.fresh = QCheckBox("Start with random weights")
         self.rate = QLineEdit()
         self.batch_size = _spin("batch_size", auto_below=True)
         self.frozen = choice(FROZEN)
@@ -209,11 +209,11 @@ class FinetuneForm(QWidget):
         rows.addRow(self.labels)
         rows.addRow("Recipe", self.preset)
         rows.addRow("Length", length)
-        rows.addRow("Use, %", share)
+        rows.addRow("Part used, %", share)
         rows.addRow("Device", self.device)
         for words, field in (
             ("Learning rate", self.rate),
-            ("Batch", self.batch_size),
+            ("Batch, patterns", self.batch_size),
             ("Frozen", self.frozen),
             ("Held out, %", self.held_out),
             ("Label sweeps", self.label_sweeps),

@@ -30,7 +30,8 @@ __all__ = ["OutcomeKeeper"]
 
 LOGGER = logging.getLogger("napari_ptychonn")
 PLUGIN, DOCK = "napari-ptychonn", "Reconstruct"
-CANCELLED = "Cancelled. What was learned until then can still be saved here."
+CANCELLED = "Cancelled."
+STILL_HERE = "Cancelled. What was learned until then can still be saved here."
 SAVE, DROP, BACK, REPLACE = "Save", "Drop it", "Back", "Replace it"
 
 
@@ -89,7 +90,8 @@ class OutcomeKeeper(QObject):
         self.unsaved = wanted and result.improved
         names = [scan.name for scan in assignment.scans]
         name = suggested_name(assignment.state.network, names)
-        self._report.show_result(result, name, "" if wanted else CANCELLED)
+        cancelled = STILL_HERE if result.improved else CANCELLED
+        self._report.show_result(result, name, "" if wanted else cancelled)
         LOGGER.info("fine-tuned %s: %s", name, self._report.verdict.text())
         if not self.unsaved:
             self._delete_checkpoint()
