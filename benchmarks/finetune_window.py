@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 _TICK_MS = 5
+_LOOK_MS = 50
 _PATIENCE_S = 600.0
 _LONG = 1_000_000
 _ROUND = 32
@@ -111,8 +112,7 @@ def _alone(sample: str, seconds: float, part: float) -> dict[str, Any]:
 
 def _in_the_window(sample: str, seconds: float, part: float) -> dict[str, Any]:
     from napari import Viewer
-    from qtpy.QtCore import QTimer
-    from qtpy.QtWidgets import QApplication
+    from qtpy.QtCore import QEventLoop, QTimer
 
     from napari_ptychonn.simulation.sample_scan import sample_scan
     from napari_ptychonn.widgets.finetune import FinetuneWidget
@@ -121,11 +121,14 @@ def _in_the_window(sample: str, seconds: float, part: float) -> dict[str, Any]:
 
     def wait_until(holds: Any) -> None:
         until = time.perf_counter() + _PATIENCE_S
-        while not holds():
-            if time.perf_counter() > until:
-                raise TimeoutError("the window did not do what was waited for")
-            QApplication.processEvents()
-            time.sleep(0.001)
+        # An event loop as napari has it: asking for events again and again takes time itself.
+        loop, look = QEventLoop(), QTimer()
+        look.timeout.connect(lambda: loop.quit() if holds() else None)
+        look.start(_LOOK_MS)
+        QTimer.singleShot(round(1e3 * _PATIENCE_S), loop.quit)
+        loop.exec()
+        if time.perf_counter() > until:
+            raise TimeoutError("the window did not do what was waited for")
 
     viewer = Viewer()
     add_scan(viewer, sample_scan(sample))
