@@ -31,6 +31,7 @@ from napari_ptychonn.reconstruction.sweeping import cover_of, point_probes
 __all__ = ["Slopes", "coarse_phase", "integrate", "measure_slopes"]
 
 _COVER = 6.0
+_LEAST_COVER = 1.0
 _POINTING_PX = 0.025
 _FEWEST_POINTS = 3
 
@@ -85,8 +86,11 @@ def coarse_phase(
     Returns
     -------
     Tensor, (H, W) complex64
-        `object_` itself where nothing is gained.
+        `object_` itself where nothing is gained, or where the points lie so far apart that
+        between them no slope is known.
     """
+    if cover_of(frame, probe) < _LEAST_COVER:
+        return object_
     slopes = measure_slopes(
         measurements, frame, object_, probe, batch_size=batch_size, should_stop=should_stop
     )

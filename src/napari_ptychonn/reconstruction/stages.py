@@ -32,7 +32,10 @@ __all__ = ["Stages"]
 JobEvent = Progress | Snapshot | Metrics | Message
 
 _ROUND_COST, _SWEEP_COST, _QUALITY_COST = 1.8, 0.9, 0.6
-_EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 4, 15
+_EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 4, 20
+_SWEEP_REGULARISATION = 1.0
+"""The passes have moved far: what is left is to be averaged (NRMSE after 24 sweeps of
+brick-grass, page and gravel: 0.043, 0.025, 0.056; with 0.2: 0.043, 0.027, 0.060)."""
 
 
 class Stages:
@@ -188,6 +191,7 @@ class Stages:
             job.measurements, job.frame, state.object, state.probe, wanted,
             update_probe=self._refines_probe, seed=job.settings.seed,
             batch_size=job.batch_size, should_stop=self._should_stop,
+            regularisation=_SWEEP_REGULARISATION,
         ):  # fmt: skip
             if isinstance(event, SweepState):
                 state.object, state.probe, state.sweeps = event.object, event.probe, event.sweeps
