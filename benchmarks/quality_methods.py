@@ -116,7 +116,7 @@ def _flat(problem: Problem, device: str) -> Iterator[Attempt]:
     measurements = Measurements(scan, every, where)
     frame = make_frame(scan.positions_px, scan.pattern_shape).to(where)
     sums = scan.patterns.read(every).sum((1, 2))
-    probe, _ = scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)
+    probe, _ = scale_probe(scan.probe, sums, believed=True)
     flat = torch.ones(frame.shape, dtype=torch.complex64, device=where)
     best = Best("sweeps", problem)
     for event in sweep_object(

@@ -43,14 +43,14 @@ def test_the_flux_is_that_of_the_brightest_patterns_but_for_outliers():
 
 def test_a_probe_in_photons_keeps_its_scale(world):
     probe = world.probe.numpy()
-    kept, scaled = scale_probe(probe, np.full(9, 6e4), is_guess=False)
+    kept, scaled = scale_probe(probe, np.full(9, 6e4), believed=True)
     assert not scaled
     assert kept is probe
 
 
-@pytest.mark.parametrize(("factor", "is_guess"), [(1e-3, False), (1e3, False), (1.3, True)])
-def test_a_probe_of_another_scale_gets_the_flux(world, factor, is_guess):
-    found, scaled = scale_probe(factor * world.probe.numpy(), np.full(9, 6e4), is_guess=is_guess)
+@pytest.mark.parametrize(("factor", "believed"), [(1e-3, True), (1e3, True), (1.3, False)])
+def test_a_probe_of_another_scale_gets_the_flux(world, factor, believed):
+    found, scaled = scale_probe(factor * world.probe.numpy(), np.full(9, 6e4), believed=believed)
     assert scaled
     assert (np.abs(found) ** 2).sum() == pytest.approx(6e4, rel=1e-4)
 

@@ -29,7 +29,7 @@ def estimate_flux(sums: NDArray[np.floating]) -> float:
 
 
 def scale_probe(
-    probe: NDArray[np.complex64], sums: NDArray[np.floating], *, is_guess: bool
+    probe: NDArray[np.complex64], sums: NDArray[np.floating], *, believed: bool
 ) -> tuple[NDArray[np.complex64], bool]:
     """Bring a probe to √photons.
 
@@ -39,8 +39,9 @@ def scale_probe(
         Probe of any scale.
     sums : ndarray, (N,) float
         Photons of each pattern.
-    is_guess : bool
-        Whether the probe is only a guess: its scale is then not believed.
+    believed : bool
+        Whether a scale that can be a photon count is one. Of a probe that comes with a scan
+        it is, even where its shape is a guess; a probe made up has no scale.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def scale_probe(
     power = float((np.abs(probe) ** 2).sum())
     flux = estimate_flux(sums)
     # A sample may absorb much, and never adds: a power within that range is a photon count.
-    if not is_guess and 0.8 * flux < power < 10 * flux:
+    if believed and 0.8 * flux < power < 10 * flux:
         return probe, False
     return (probe * np.sqrt(flux / power)).astype(np.complex64), True
 

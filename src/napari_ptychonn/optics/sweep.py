@@ -98,7 +98,7 @@ class Sweep:
     object_ : Tensor, (H, W) complex64
         Changed in place.
     probe : Tensor, (modes, h, w) complex64
-        Probe, √photons.
+        Probe, √photons; however it is refined, Σ|P|² stays.
     mask : Tensor, (h, w) bool
         Good pixels, DC at the corner.
     settings : SweepSettings
@@ -132,6 +132,7 @@ class Sweep:
         self._seen = torch.zeros_like(object_)
         self._probe_pull = torch.zeros_like(probe)
         self._probe_seen = torch.zeros(probe.shape[-2:], device=probe.device)
+        self._photons = _photons(probe)
         self._missed = torch.zeros((), device=object_.device)
         self._counted = torch.zeros((), device=object_.device)
 
@@ -177,7 +178,9 @@ class Sweep:
         self._seen.zero_()
         if self._settings.update_probe:
             reach = (1 - beta) * self._probe_seen + beta * self._probe_seen.max()
-            self.probe = self.probe + self._probe_pull / reach.clamp_min(1e-30)
+            moved = self.probe + self._probe_pull / reach.clamp_min(1e-30)
+            # Object and probe could pass a factor to and fro; the photons of the beam fix it.
+            self.probe = moved * (self._photons / _photons(moved)).sqrt()
             self._probe_pull.zero_()
             self._probe_seen.zero_()
 
@@ -204,3 +207,7 @@ def correct(waves: Tensor, counts: Tensor, mask: Tensor) -> Correction:
     # As real numbers and in place: complex times real would make the real one complex first.
     torch.view_as_real(far).mul_(ratio.unsqueeze(-3).unsqueeze(-1))
     return Correction(to_object(far), missed, missed - noise, (counts * mask).sum((-2, -1)))
+
+
+def _photons(probe: Tensor) -> Tensor:
+    return torch.view_as_real(probe).square().sum().clamp_min(1e-30)

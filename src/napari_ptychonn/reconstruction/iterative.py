@@ -197,9 +197,9 @@ def _probe_of(scan: Scan, counts: NDArray[np.float32]) -> tuple[NDArray[np.compl
             remedy="check the dataset chosen for patterns, and the mask",
         )
     if scan.probe is not None:
-        return scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)[0], scan.probe_is_guess
+        return scale_probe(scan.probe, sums, believed=True)[0], scan.probe_is_guess
     guess = guess_probes(np.fft.fftshift(counts.mean(0)))[0]
-    return scale_probe(guess, sums, is_guess=True)[0], True
+    return scale_probe(guess, sums, believed=False)[0], True
 
 
 def _device(name: str) -> torch.device:

@@ -193,12 +193,12 @@ def _probes(
             remedy="check the dataset chosen for patterns, and the mask",
         )
     if scan.probe is not None:
-        probe, scaled = scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)
+        probe, scaled = scale_probe(scan.probe, sums, believed=True)
         rescaled = ("The probe's scale was set by the brightest patterns.",) if scaled else ()
         probes = defocused_probes(probe) if scan.probe_is_guess and needed else [probe]
         return probes, scan.probe_is_guess, rescaled
     if not needed:
         return [], False, ()
     said = "The scan has no probe: one is guessed from the mean pattern, and refined."
-    guesses = [scale_probe(probe, sums, is_guess=True)[0] for probe in guess_probes(mean)]
+    guesses = [scale_probe(probe, sums, believed=False)[0] for probe in guess_probes(mean)]
     return guesses, True, (said,)

@@ -112,9 +112,9 @@ def starting_probes(scan: Scan) -> list[NDArray[np.complex64]]:
     patterns = scan.patterns.read(np.arange(scan.n_points))
     sums = patterns.sum((1, 2))
     if scan.probe is not None:
-        return [scale_probe(scan.probe, sums, is_guess=scan.probe_is_guess)[0]]
+        return [scale_probe(scan.probe, sums, believed=True)[0]]
     guesses = guess_probes(patterns.mean(0))
-    return [scale_probe(probe, sums, is_guess=True)[0] for probe in guesses]
+    return [scale_probe(probe, sums, believed=False)[0] for probe in guesses]
 
 
 class Trial:
