@@ -1,6 +1,7 @@
 """The whole job: nearer to the truth than flat, the same twice, and stopped at once."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,16 @@ from napari_ptychonn.network.weights import Network
 from napari_ptychonn.optics.sweep import Sweep
 from napari_ptychonn.reconstruction import measurements, stages
 from napari_ptychonn.reconstruction.comparison import compare
-from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress, Snapshot
+from napari_ptychonn.reconstruction.events import (
+    Finished,
+    Message,
+    Metrics,
+    Progress,
+    Snapshot,
+    never,
+)
 from napari_ptychonn.reconstruction.job import reconstruct, reconstruct_events
+from napari_ptychonn.reconstruction.prepare import prepare
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings, Region
 
 QUICK = ReconstructionSettings(device="cpu", sweeps=0, passes=2, batch_size=16)
@@ -199,6 +208,28 @@ def test_the_coarse_step_is_tried_until_it_gains_nothing(simulation, network, mo
     reconstruct(simulation.scan, replace(QUICK, passes=4), network=network)
     assert len(tried) == 2
     assert (tried[0] == 1).all()
+
+
+def test_slow_phase_of_stitched_patches_is_corrected_where_a_probe_is_known(
+    bright, network, monkeypatch
+):
+    # Patches that are right but for a slope that adds up to a hill across the scan.
+    rows, columns = (torch.linspace(-1, 1, side) for side in bright.frame.shape)
+    hill = torch.exp(2j * (1 - rows[:, None] ** 2 - columns**2))
+
+    def stitched(_network, job, _probe, _room, **_):
+        stitch = SimpleNamespace(
+            object=lambda: bright.truth * hill,
+            weight=torch.ones(job.frame.shape),
+            disagreement=lambda: torch.zeros(job.frame.shape),
+        )
+        yield SimpleNamespace(points=job.frame.n_points, stitch=stitch)
+
+    monkeypatch.setattr(stages, "direct_pass", stitched)
+    prepared = prepare(bright.simulation.scan, QUICK, network)
+    run = stages.Stages(prepared, never)
+    assert list(run._direct_pass(network.module))
+    assert bright.nrmse(run._state.object) < 0.5 * bright.nrmse(bright.truth * hill)
 
 
 def test_a_fraction_uses_that_many_points(simulation, network):

@@ -33,6 +33,7 @@ JobEvent = Progress | Snapshot | Metrics | Message
 
 _ROUND_COST, _SWEEP_COST, _QUALITY_COST = 1.8, 0.9, 0.6
 _EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 4, 20
+_MOST_LEVELLINGS = 3
 _SWEEP_REGULARISATION = 1.0
 """The passes have moved far: what is left is to be averaged (NRMSE after 24 sweeps of
 brick-grass, page and gravel: 0.043, 0.025, 0.056; with 0.2: 0.043, 0.027, 0.060)."""
@@ -174,6 +175,25 @@ class Stages:
                 yield state.snapshot("pass 1")
         if not self._should_stop():
             state.passes = 1
+            yield from self._level()
+
+    def _level(self) -> Iterator[JobEvent]:
+        """Correct the slow phase of stitched patches, where a probe tells the slopes.
+
+        Every patch may be wrong by a small slope, and over many patches these add up.
+        """
+        job, state = self._job, self._state
+        if state.probe is None or state.object is None:
+            return
+        for _ in range(_MOST_LEVELLINGS):
+            given = state.object
+            state.object = coarse_phase(
+                job.measurements, job.frame, given, state.probe,
+                batch_size=job.batch_size, should_stop=self._should_stop,
+            )  # fmt: skip
+            if state.object is given:
+                return
+            yield state.snapshot("slow phase")
 
     def _sweep(self) -> Iterator[JobEvent]:
         job, state = self._job, self._state
