@@ -144,7 +144,7 @@ def _lines(name: str, part: float, *, epochs: float, least: float | None) -> Ite
     scan = simulation.scan
     found = _taught(
         scan, network="ptychonn", teacher="sweeps", part=part, label_sweeps=10, epochs=epochs,
-        minutes=None, folder=_LONG / name, show=True,
+        rate=1e-3, minutes=None, folder=_LONG / name, show=True,
     )  # fmt: skip
     module = build_module(found.card)
     module.load_state_dict(dict(found.state))

@@ -297,7 +297,7 @@ def test_two_trainings_never_share_a_device(taught_simulation):
 def test_a_wrong_probe_guess_settles_before_the_network_learns(taught_simulation):
     # Twice as far out of focus as the true one.
     wrong = probe_from_pupil(PupilSettings(radius=0.22, stop=0.3, defocus=0.22), 32)
-    power = np.abs(taught_simulation.truth.probe).max() / np.abs(wrong).max()
+    power = np.linalg.norm(taught_simulation.truth.probe) / np.linalg.norm(wrong)
     scan = replace(taught_simulation.scan, probe=power * wrong[None], probe_is_guess=True)
     as_it_is, _ = collected(replace(scan, probe_is_guess=False), steps(1))
     settled, _ = collected(scan, steps(1))

@@ -11,14 +11,15 @@ import torch
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network.card import NetworkCard, Preprocessing
 from napari_ptychonn.network.ptychonn import PtychoNN
-from napari_ptychonn.network.weights import save_network
-from napari_ptychonn.reconstruction.events import Finished, Progress
+from napari_ptychonn.network.weights import load_network, save_network
+from napari_ptychonn.reconstruction.events import Finished, Progress, never
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.training import teaching
 from napari_ptychonn.training.finetune import finetune_events
 from napari_ptychonn.training.finetune_events import HeldOutPatch, Losses, ObjectView
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
-from napari_ptychonn.training.pattern_lesson import published_error
+from napari_ptychonn.training.pattern_lesson import PatternLesson, published_error
+from napari_ptychonn.training.taught import lay_out
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +79,26 @@ def test_labels_teach_it(taught_simulation, small_network, truth):
     assert result.card.training["data"][0]["labels"] == "truth"
 
 
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_computed_patterns_are_as_bright_as_the_measured_ones(
+    taught_simulation, small_network, truth, factor
+):
+    asked = settings(small_network, teacher="labels")
+    network = load_network(small_network)
+    scan = replace(
+        lay_out(taught_simulation.scan, asked, network),
+        label=replace(truth, object=factor * truth.object),
+    )
+    lesson = PatternLesson([scan], network.card, 16, published=False)
+    rng = np.random.default_rng(0)
+    list(lesson.look(network.module, rng, should_stop=never))
+    target = lesson._target
+    points = torch.arange(0, target.room.n_points, 5)
+    patterns, _, _ = target.computed(points, rng)
+    measured = target.room.measurements.counts(points)
+    assert patterns.sum() == pytest.approx(float(measured.sum()), rel=0.1)
+
+
 def test_the_published_recipe_is_absolute_errors_and_a_cyclic_rate(
     taught_simulation, small_network, truth
 ):
@@ -130,7 +151,7 @@ def test_too_few_patterns_are_learned_by_heart_and_the_best_weights_are_kept(
 ):
     # Without a probe no patterns can be computed: what was measured is all that it sees.
     scan = replace(taught_simulation.scan, probe=None)
-    asked = settings(small_network, teacher="labels", part=0.75, steps=200)
+    asked = settings(small_network, teacher="labels", part=0.75, steps=200, rate=1e-3)
     result, events = run(scan, asked, labels=[truth])
     curve = [event for event in events if isinstance(event, Losses)]
     best = min(curve, key=lambda point: point.held_out)

@@ -10,7 +10,7 @@ agreement of each patch with what all patches together say, stitched anew with e
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,7 @@ __all__ = ["PatternLesson"]
 _AGREEMENT = 0.3
 """Weight of the agreement with the stitched object beside the misfit of the patterns."""
 _FLOOR = 1e-4
+_GAUGED = 32
 _ROOM = 256
 """Points of a room: this network is slow, and a look and a check are to cost little."""
 
@@ -93,8 +94,9 @@ class PatternLesson:
         if scan.label is not None:
             if number not in self._labels:
                 room = all_of(scan.prepared, scan.teaching)
-                self._labels[number] = Target(
-                    scan, number, room, *_label(scan, room.frame), room.measurements.are_photons()
+                label = Target(scan, number, room, *_label(scan, room.frame))
+                self._labels[number] = replace(
+                    label, photons=room.measurements.are_photons(), gain=label.brightness()
                 )
             self._target = self._labels[number]
             return
@@ -239,6 +241,9 @@ class Target:
         Where it is known.
     photons : bool
         Whether the patterns are photon counts.
+    gain : float
+        Photons measured for each that probe and object give: an object of another program
+        may have a scale of its own.
     """
 
     scan: TaughtScan
@@ -247,11 +252,25 @@ class Target:
     object: Tensor
     known: Tensor
     photons: bool = True
+    gain: float = 1.0
 
     @property
     def gives_patterns(self) -> bool:
         """Whether patterns can be computed from it."""
         return self.scan.label is not None and self.scan.probe is not None
+
+    @torch.no_grad()
+    def brightness(self) -> float:
+        """Photons measured over those modelled, at some points."""
+        if self.scan.probe is None:
+            return 1.0
+        few = max(1, self.room.n_points // _GAUGED)
+        points = torch.arange(0, self.room.n_points, few, device=self.object.device)
+        patches = cut_labels(self.object, self.room.frame, points)
+        mask = self.room.measurements.mask
+        modelled = (intensity(to_detector(exit_waves(self.scan.probe, patches))) * mask).sum()
+        counts = (self.room.measurements.counts(points) * mask).sum()
+        return float(counts / modelled.clamp_min(1e-30))
 
     def computed(
         self, points: Tensor, rng: np.random.Generator
@@ -259,8 +278,8 @@ class Target:
         """Patterns (B, h, w) as measured ones are read, their patches, and the weight of those."""
         assert self.scan.probe is not None
         patterns, patches, sure = simulate_pairs(
-            self.object, self.known, self.room.frame, self.scan.probe, points, rng,
-            photons=self.photons,
+            self.object, self.known, self.room.frame, self.gain**0.5 * self.scan.probe, points,
+            rng, photons=self.photons,
         )  # fmt: skip
         centred = torch.fft.fftshift(patterns, dim=(-2, -1)).cpu().numpy()
         return centred, patches, self.scan.weight * sure

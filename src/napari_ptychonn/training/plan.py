@@ -23,7 +23,7 @@ from napari_ptychonn.training.taught import TaughtScan
 __all__ = ["Plan", "make_plan", "rate_of"]
 
 _WARMUP = 20
-_RATE = 1e-3
+_RATES = {"ptychonn-probe": 1e-3, "ptychonn": 5e-4}
 _ENCODERS = {
     "ptychonn-probe": ("stem", "down_fine", "to_middle", "down_middle", "to_coarse", "coarse"),
     "ptychonn": ("encoder",),
@@ -101,7 +101,7 @@ def make_plan(
         assert isinstance(module, PtychoNN)
         lesson = PatternLesson(scans, network.card, batch, published=published)
     learning = _learning(module, family, settings.frozen)
-    peak = rate_of(settings)
+    peak = rate_of(settings, family)
 
     def rate_at(step: int) -> float:
         halved = 0.5 ** setbacks()
@@ -121,9 +121,9 @@ def make_plan(
     return Plan(lesson, TrainingRun(module, optimiser, rate_at, ema=0.0 if published else 0.98))
 
 
-def rate_of(settings: FinetuneSettings) -> float:
+def rate_of(settings: FinetuneSettings, family: str) -> float:
     """Peak learning rate."""
-    return settings.rate if settings.rate is not None else _RATE
+    return settings.rate if settings.rate is not None else _RATES[family]
 
 
 def _triangle(step: int, half_cycle: int) -> float:

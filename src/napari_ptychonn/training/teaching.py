@@ -273,7 +273,7 @@ class Teaching:
                     "best_step": best,
                     "seconds": round(seconds),
                     "batch": self._lesson.batch_size,
-                    "peak_rate": rate_of(self._settings),
+                    "peak_rate": rate_of(self._settings, self._network.card.family),
                 },
             ),
             before=before,
