@@ -270,8 +270,9 @@ def test_keep_ends_the_training_and_offers_the_best(viewer, dock, scan, qtbot) -
         press(qtbot, dock.controls.keep)
     assert dock.outcome.unsaved
     assert "ended early" in dock.report.steps.text()
-    # There are no pictures of the whole scan then: those of the held-out part stay.
-    assert "after: simulation object phase" in names(viewer)
+    # There are no pictures of the whole scan then: those of the held-out part stay, and one that
+    # was still to come, a layer a turn of the event loop, comes.
+    qtbot.waitUntil(lambda: "after: simulation object phase" in names(viewer), timeout=PATIENCE_MS)
 
 
 def test_pause_stops_the_steps_and_resume_goes_on(viewer, dock, scan, qtbot) -> None:
@@ -364,7 +365,8 @@ def test_several_scans_teach_together(viewer, dock, scan, qtbot) -> None:
     assert dock.report.name.text() == "ptychonn-probe simulation+1"
     for name in ("simulation", "second"):
         assert f"{name} teaching and held-out points" in names(viewer)
-        assert f"after: {name} object phase" in names(viewer)
+        last = f"after: {name} object phase"
+        qtbot.waitUntil(lambda last=last: last in names(viewer), timeout=PATIENCE_MS)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
