@@ -45,8 +45,6 @@ class TrainingRun:
         Averaged weights.
     step : int
         Steps done.
-    loss : float
-        Running mean of the loss.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class TrainingRun:
             name: value.detach().clone() for name, value in network.state_dict().items()
         }
         self.step = 0
-        self.loss = 0.0
+        self._loss: Tensor | float = 0.0
         self.rate_at = rate_at
         self._optimiser = optimiser
         self._ema = ema
@@ -77,12 +75,21 @@ class TrainingRun:
         self.step += 1
         decay = min(self._ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 - decay)
-                else:
-                    self.average[name].copy_(value)
-        self.loss += (float(loss.detach()) - self.loss) * (0.02 if self.step > 50 else 0.2)
+            own = self.network.state_dict()
+            moving = [name for name, value in own.items() if value.is_floating_point()]
+            torch._foreach_lerp_(
+                [self.average[name] for name in moving], [own[name] for name in moving], 1 - decay
+            )
+            for name in own.keys() - set(moving):
+                self.average[name].copy_(own[name])
+        # Not as a number: a GPU would have to be waited for at every step.
+        share = 0.02 if self.step > 50 else 0.2
+        self._loss = self._loss + (loss.detach() - self._loss) * share
+
+    @property
+    def loss(self) -> float:
+        """Running mean of the loss."""
+        return float(self._loss)
 
     def averaged(self) -> AbstractContextManager[nn.Module]:
         """The network with the averaged weights, for as long as the block runs."""
@@ -116,7 +123,7 @@ class TrainingRun:
         for name, value in state["average"].items():
             self.average[name].copy_(value)
         self._optimiser.load_state_dict(state["optimiser"])
-        self.step, self.loss = state["step"], state["loss"]
+        self.step, self._loss = state["step"], state["loss"]
 
     def go_back(self, weights: Mapping[str, Tensor]) -> None:
         """Go on from other weights, with the optimiser's memory cleared."""
