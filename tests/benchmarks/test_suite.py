@@ -23,11 +23,11 @@ SMALL = "moon-coins-overlap-40"
 def test_training_draws_no_sample_of_the_suite(monkeypatch):
     drawn = []
 
-    def spy(kind, shape, rng):
+    def spy(kind):
         drawn.append(kind)
-        return np.ones(shape, np.complex64)
+        return lambda shape, _: np.zeros(shape, np.float32)
 
-    monkeypatch.setattr(recipes, "make_sample", spy)
+    monkeypatch.setattr(recipes, "painter", spy)
     rng = np.random.default_rng(0)
     for _ in range(500):
         recipes.training_sample((8, 8), rng)

@@ -8,12 +8,15 @@ Exit waves follow the Poisson likelihood, ψ′ = ψ + ½ (I / |Fψ|² − 1) ψ
 (Thibault & Guizar-Sicairos 2012, doi:10.1088/1367-2630/14/6/063004): it is unbiased where
 few photons are counted, where √I / |Fψ| sets every empty pixel to zero. A small count c
 under both keeps dim pixels finite, and what surpasses √I / |Fψ| by more than noise can is
-cut off: there the model is wrong, and the likelihood would pull without end.
+cut off: there the model is wrong, and the likelihood would pull without end. Where the probe
+is still wrong, or the patterns may lie turned over, amplitudes are the better judge: they
+trust dim pixels, where a wrong model errs most, less.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -28,9 +31,11 @@ from napari_ptychonn.optics.propagation import (
 )
 from napari_ptychonn.optics.windows import add_windows, cut_windows
 
-__all__ = ["Correction", "Sweep", "SweepBatch", "SweepSettings", "correct"]
+__all__ = ["Correction", "Statistics", "Sweep", "SweepBatch", "SweepSettings", "correct"]
 
-OFFSET = 0.02
+Statistics = Literal["poisson", "amplitude"]
+
+OFFSET, AMPLITUDE_OFFSET = 0.02, 0.2
 """c, photons."""
 _MOST_BEYOND = 1.0
 """What of (√I − |Fψ|)² is believed to be noise, photons; its mean is about ¼."""
@@ -46,11 +51,14 @@ class SweepSettings:
         α and β of rPIE, 0 (Gauss-Newton) to 1 (gradient).
     update_probe : bool
         Whether the probe is refined along.
+    statistics : {"poisson", "amplitude"}
+        What exit waves follow; see :func:`correct`.
     """
 
     object_regularisation: float = 0.2
     probe_regularisation: float = 0.5
     update_probe: bool = False
+    statistics: Statistics = "poisson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,8 @@ class Sweep:
         """Take what the patterns of a batch say."""
         patches = cut_windows(self.object, batch.indices)
         local = self.probe[None] if batch.shifts is None else shift_probe(self.probe, batch.shifts)
-        found = correct(exit_waves(local, patches), batch.counts, self._mask)
+        waves = exit_waves(local, patches)
+        found = correct(waves, batch.counts, self._mask, self._settings.statistics)
         power = intensity(local).expand_as(batch.counts)
         pull = local.conj() * found.change
         pull = pull.squeeze(1) if len(self.probe) == 1 else pull.sum(1)
@@ -189,7 +198,9 @@ class Sweep:
             self._probe_seen.zero_()
 
 
-def correct(waves: Tensor, counts: Tensor, mask: Tensor) -> Correction:
+def correct(
+    waves: Tensor, counts: Tensor, mask: Tensor, statistics: Statistics = "poisson"
+) -> Correction:
     """Change of exit waves towards what their patterns say.
 
     Parameters
@@ -200,23 +211,33 @@ def correct(waves: Tensor, counts: Tensor, mask: Tensor) -> Correction:
         Measured counts, DC at the corner.
     mask : Tensor, (h, w) or (B, h, w) bool
         Good pixels; the others keep what is modelled.
+    statistics : {"poisson", "amplitude"}
+        ½ (x − 1) or √x − 1 times the wave, where x = (I + c) / (|Fψ|² + c), with c = 0.02 or
+        0.2 photons; the first is cut off where it surpasses the second by more than noise can.
     """
+    poisson = statistics == "poisson"
+    offset = OFFSET if poisson else AMPLITUDE_OFFSET
     far = to_detector(waves)
-    floor = intensity(far) + OFFSET
+    floor = intensity(far) + offset
     inverse = floor.rsqrt()
-    # √x − 1, and with ½ (√x − 1)² beside it ½ (x − 1), where x = (I + c) / (|Fψ|² + c).
-    root = ((counts + OFFSET).sqrt() * inverse - 1) * mask
-    square = root.square()
+    ratio = ((counts + offset).sqrt() * inverse - 1) * mask
+    square = ratio.square()
     missed = (square * floor).sum((-2, -1))
-    ratio = root.add_(torch.minimum(square, _MOST_BEYOND * inverse.square()), alpha=0.5)
-    noise = (_noise(floor - OFFSET) * mask).sum((-2, -1))
+    modelled = floor - offset
+    if poisson:
+        # ½ (x − 1) is ½ (√x − 1)² more than √x − 1.
+        ratio.add_(torch.minimum(square, _MOST_BEYOND * inverse.square()), alpha=0.5)
+        noise = _noise(modelled)
+    else:
+        noise = modelled / (1.6 + 4 * modelled)
     # As real numbers and in place: complex times real would make the real one complex first.
     torch.view_as_real(far).mul_(ratio.unsqueeze(-3).unsqueeze(-1))
-    return Correction(to_object(far), missed, missed - noise, (counts * mask).sum((-2, -1)))
+    unexplained = missed - (noise * mask).sum((-2, -1))
+    return Correction(to_object(far), missed, unexplained, (counts * mask).sum((-2, -1)))
 
 
 def _noise(expected: Tensor) -> Tensor:
-    """Mean of (√(I + c) − √(m + c))² for Poisson counts I of mean m.
+    """Mean of (√(I + c) − √(m + c))² for Poisson counts I of mean m, with c = 0.02.
 
     A rational function fitted to the sum over all counts, within 6 % of it for any m.
     """

@@ -24,7 +24,7 @@ __all__ = ["ProbeRound", "choose_probe", "refine_probe"]
 _MOST_ROUNDS = 6
 _SETTLED = 0.05
 _SWEEPS = 2
-_SETTINGS = SweepSettings(update_probe=True)
+_SETTINGS = SweepSettings(update_probe=True, statistics="amplitude")
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class Trial:
         self.object = torch.ones(self.frame.shape, dtype=torch.complex64, device=device)
         self.probe = torch.from_numpy(probe).to(device)
         self.sweeps, self.met = 0, float("nan")
-        self._settings = SweepSettings(update_probe=update_probe)
+        self._settings = SweepSettings(update_probe=update_probe, statistics="amplitude")
         self._all = Measurements(scan, points, device)
         self._fitted = Measurements(scan, points[~held], device)
         self._fitted_frame = self.frame.subset(torch.from_numpy(points[~held]).to(device))
@@ -195,7 +195,9 @@ class Trial:
             on_device = points.to(self._all.device)
             light = point_probes(self.probe, self.frame, on_device)
             patches = cut_windows(self.object, self.frame.indices(on_device))
-            found = correct(exit_waves(light, patches), self._all.counts(points), self._all.mask)
+            found = correct(
+                exit_waves(light, patches), self._all.counts(points), self._all.mask, "amplitude"
+            )
             missed.append(found.missed.cpu().numpy().astype(np.float64))
             counted.append(found.counted.cpu().numpy().astype(np.float64))
         if not missed:

@@ -16,7 +16,7 @@ from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.optics.propagation import diffract
 from napari_ptychonn.optics.windows import cut_windows, window_indices
-from napari_ptychonn.simulation.samples import SAMPLE_KINDS, make_sample
+from napari_ptychonn.simulation.samples import SAMPLE_KINDS, compose, make_sample, painter
 from napari_ptychonn.simulation.settings import SAMPLE_SCANS
 from napari_ptychonn.simulation.simulate import simulate_lazily
 from napari_ptychonn.training.examples import (
@@ -42,6 +42,8 @@ __all__ = [
 HELD_OUT_SAMPLES = ("siemens-star",)
 """Sample kinds that no training draws from; validation does."""
 
+_FREQUENCY = {"natural": 3.0, "dead-leaves": 1.5, "fractal": 1.5}
+"""How often a kind is drawn in training, against 1 for the others."""
 VALIDATION_SEED = 20_201_027
 _VALIDATED = 16
 _FLOOR = 1e-5
@@ -320,9 +322,11 @@ class PatternRecipe:
 
 
 def training_sample(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.complex64]:
-    """Sample of a kind that is not held out."""
+    """Sample of kinds that are not held out: one, or one each for amplitude and phase."""
     kinds = [kind for kind in SAMPLE_KINDS if kind not in HELD_OUT_SAMPLES]
-    return make_sample(str(rng.choice(kinds)), shape, rng)
+    weights = np.array([_FREQUENCY.get(kind, 1.0) for kind in kinds])
+    first, second = (str(kind) for kind in rng.choice(kinds, 2, p=weights / weights.sum()))
+    return compose(painter(first), painter(first if rng.random() < 0.5 else second), shape, rng)
 
 
 def held_out_sample(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.complex64]:
