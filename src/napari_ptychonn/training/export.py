@@ -26,7 +26,11 @@ def trained_card(trained: Trained, settings: PretrainSettings, name: str) -> Net
     name : str
         Name in lists.
     """
-    told = {key: value for key, value in asdict(settings).items() if key not in ("folder", "start", "workers")}
+    told = {
+        key: value
+        for key, value in asdict(settings).items()
+        if key not in ("folder", "start", "workers")
+    }
     if settings.start is not None:
         parent = read_card(resolve(settings.start))
         told["started_from"] = {"name": parent.name, "training": dict(parent.training)}
