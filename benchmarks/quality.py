@@ -1,12 +1,14 @@
 """Measures the quality of the bundled network against sweeps and pty-chi, and says no.
 
 ``python benchmarks/quality.py [--cases NAME …] [--methods NAME …] [--fractions F …] [--quick]
-[--device NAME] [--json FILE] [--resume] [--markdown FILE] [--pictures FOLDER]``
+[--device NAME] [--part K/N] [--json FILE] [--resume] [--merge FILE …] [--markdown FILE]
+[--pictures FOLDER]``
 
 Every case of the suite, and the measured Siemens star, goes through every method. The
 standard cases are also run with 20 % and 4 % of their points by the network, and two of
 them with 20 %, 10 % and 4 % by all. Truth is the judge's alone. What is measured is written
-at once: ``--resume`` goes on where an earlier run was stopped.
+at once: ``--resume`` goes on where an earlier run was stopped. Several processes share the
+work with ``--part 1/6`` to ``--part 6/6``, each with its own file; ``--merge`` joins these.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from suite_measured import STAR, measured_star
 if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.comparison import Alignment
 
-__all__ = ["main", "plan"]
+__all__ = ["main", "part_of", "plan"]
 
 _FEW, _FEWER = (0.2, 0.04), (0.2, 0.1, 0.04)
 _PICTURED = {
@@ -62,7 +64,14 @@ def main() -> int:
     results = Results.open(arguments.json, about, resume=arguments.resume)
     print(" · ".join(f"{key}: {value}" for key, value in about.items()))
     print(heading(), flush=True)
-    for task in plan(arguments.cases, arguments.methods, arguments.fractions):
+    for path in arguments.merge or ():
+        results.join(path)
+    tasks = list(plan(arguments.cases, arguments.methods, arguments.fractions))
+    if arguments.merge:
+        tasks = []
+    elif arguments.part is not None:
+        tasks = list(part_of(tasks, *arguments.part))
+    for task in tasks:
         for done in _run(task, results, arguments.device, arguments.pictures):
             print(row_line(done) if isinstance(done, Row) else _said(done), flush=True)
     figures = list(verdict(results))
@@ -99,6 +108,21 @@ def plan(
                 yield Task(name, share, wanted)
 
 
+def part_of(tasks: Sequence[Task], number: int, parts: int) -> Iterator[Task]:
+    """Every `parts`-th run, from the `number`-th on, counted from 1."""
+    single = [
+        Task(task.case, task.fraction, (method,)) for task in tasks for method in task.methods
+    ]
+    yield from single[number - 1 :: parts]
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, parts = (int(part) for part in text.split("/"))
+    if not 1 <= number <= parts:
+        raise ValueError(text)
+    return number, parts
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     everything = [*CASES, STAR]
@@ -112,6 +136,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, mps")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write rows there as they come")
     parser.add_argument("--resume", action="store_true", help="keep the rows of that file")
+    parser.add_argument("--part", type=_part, metavar="K/N", help="do every N-th run alone")
+    parser.add_argument(
+        "--merge", nargs="+", type=Path, metavar="FILE", help="judge the rows of these files"
+    )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write tables there")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw sheets there")
     arguments = parser.parse_args()
@@ -124,6 +152,8 @@ def _arguments() -> argparse.Namespace:
         arguments.fractions = [1.0]
     if arguments.resume and arguments.json is None:
         parser.error("--resume needs --json FILE")
+    if arguments.part is not None and arguments.pictures is not None:
+        parser.error("--pictures needs all methods of a scan: it cannot go with --part")
     return arguments
 
 

@@ -170,7 +170,8 @@ def _ptychi(engine: Engine, problem: Problem, device: str) -> Iterator[Attempt]:
 def _misfit(measurements: Measurements, frame: Frame, object_: Tensor, probe: Tensor) -> float:
     from napari_ptychonn.reconstruction.quality import misfit_of_points
 
-    *_, found = misfit_of_points(measurements, frame, object_, probe, batch_size=64)
+    size = 64 if measurements.device.type == "cpu" else 1024
+    *_, found = misfit_of_points(measurements, frame, object_, probe, batch_size=size)
     return found.total
 
 

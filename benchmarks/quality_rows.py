@@ -109,6 +109,13 @@ class Results:
             found.rows = [Row(**row) for row in json.loads(path.read_text())["rows"]]
         return found
 
+    def join(self, path: Path) -> None:
+        """Take the rows of another file too, what it left out, and what it was measured on."""
+        held = json.loads(path.read_text())
+        self.machine = held["machine"]
+        self.skipped += [Skipped(**each) for each in held["skipped"]]
+        self.add(*(Row(**row) for row in held["rows"]))
+
     def find(self, case: str, method: str, fraction: float = 1.0) -> Row | None:
         """Return the row of a run, or None."""
         return next(

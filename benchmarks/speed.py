@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import speed_gpu
 import speed_growth
 import speed_limit
 import speed_ptychi
@@ -33,7 +34,9 @@ ROWS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "pty-chi": speed_ptychi.against_ptychi,
     "window": speed_window.window,
     "growth": speed_growth.growth,
-    "gpu": speed_rates.gpu,
+    "gpu": speed_gpu.gpu,
+    "gpu-agrees": speed_gpu.agrees,
+    "gpu-memory": speed_gpu.memory,
 }
 
 

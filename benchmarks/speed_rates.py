@@ -6,22 +6,17 @@ import cProfile
 import pstats
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 from figures import Figure
 from simulated import natural_scan
 from stopwatch import Options, first_passes, in_words, repeat, threads
 
-if TYPE_CHECKING:
-    from napari_ptychonn.scan.model import Scan
-
-__all__ = ["batch_sizes", "gpu", "rates", "stages"]
+__all__ = ["batch_sizes", "rates", "stages"]
 
 _BATCH = 64
 _PLAIN_PATTERNS = 8 * _BATCH
 _BARRED_THREADS = 2
 _BATCHES = (16, 32, 64, 128, 256)
-_GPU_POINTS = 40_000
 _STAGES = {
     "prepare": "prepare",
     "reading patterns": "_read",
@@ -70,7 +65,7 @@ def rates(options: Options) -> Iterator[Figure]:
             yield Figure(case, "first pass", rate, "/s", bars[0])
             yield Figure(case, "first pass / plainly published", rate / published, "", bars[1])
             rate = scan.n_points / getattr(everything, clock)
-            yield Figure(case, f"{whole.passes} passes and quality", rate, "/s", bars[2])
+            yield Figure(case, "all passes and quality", rate, "/s", bars[2])
             rate = scan.n_points / getattr(automatic, clock)
             yield Figure(case, "with automatic sweeps", rate, "/s")
 
@@ -114,36 +109,11 @@ def stages(options: Options) -> Iterator[Figure]:
             profile = cProfile.Profile()
             profile.runcall(reconstruct, scan, settings, network=network)
         spent = _seconds_by_function(profile)
-        case = f"{settings.passes} passes, {in_words(count)}"
+        case = f"all passes, {in_words(count)}"
         yield Figure(case, "whole job, profiled", spent["reconstruct"], "s")
         for stage, function in _STAGES.items():
             seconds = spent.get(function, 0.0)
             yield Figure(case, stage, 1e3 * seconds / scan.n_points, "ms a pattern")
-
-
-def gpu(options: Options) -> Iterator[Figure]:
-    """A larger scan from memory on a GPU; left out where there is none."""
-    import torch
-    from figures import MissingData
-
-    from napari_ptychonn.network.weights import load_network
-    from napari_ptychonn.reconstruction.device import choose_device
-    from napari_ptychonn.reconstruction.job import reconstruct
-    from napari_ptychonn.reconstruction.settings import ReconstructionSettings
-
-    if not torch.cuda.is_available():
-        raise MissingData("this machine has no CUDA device")
-    from speed_growth import lazy_scan
-
-    lazy = lazy_scan(_GPU_POINTS)
-    scan = _in_memory(lazy)
-    network = load_network("ptychonn-probe", device=choose_device("cuda"))
-    settings = ReconstructionSettings(device="cuda", sweeps=0)
-    seconds = first_passes(options, scan, settings, network).median
-    case = f"{scan.n_points:,} of 64×64, {torch.cuda.get_device_name(0)}"
-    yield Figure(case, "first pass", scan.n_points / seconds, "/s", (">=", 100_000))
-    whole = repeat(options.repeats, partial(reconstruct, scan, settings, network=network)).median
-    yield Figure(case, f"{settings.passes} passes and quality", scan.n_points / whole, "/s")
 
 
 def _published(*, tuned: bool) -> None:
@@ -170,14 +140,3 @@ def _seconds_by_function(profile: cProfile.Profile) -> dict[str, float]:
         if "napari_ptychonn" in path:
             found[name] = max(found.get(name, 0.0), spent)
     return found
-
-
-def _in_memory(scan: Scan) -> Scan:
-    from dataclasses import replace
-
-    import numpy as np
-
-    from napari_ptychonn.scan.patterns import ArrayPatterns
-
-    counts = scan.patterns.read(np.arange(scan.n_points)).astype(np.uint16)
-    return replace(scan, patterns=ArrayPatterns(counts))

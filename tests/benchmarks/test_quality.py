@@ -135,6 +135,23 @@ def test_every_row_is_on_disk_at_once_and_is_not_measured_again(tmp_path):
     assert Results.open(file, {}, resume=False).rows == []
 
 
+def test_parts_do_every_run_once_and_their_files_join(tmp_path):
+    tasks = list(quality.plan([*CASES], [*METHODS]))
+    parts = [list(quality.part_of(tasks, number, 6)) for number in range(1, 7)]
+    runs = [(task.case, task.fraction, task.methods[0]) for part in parts for task in part]
+    assert len(runs) == len(set(runs)) == sum(len(task.methods) for task in tasks)
+    for number, method in enumerate(("network", "lsqml")):
+        part = Results(tmp_path / f"{number}.json", {"cores": "1"})
+        part.add(row(method=method))
+        part.skip(Skipped(CASE, 0.2, method, "not there"))
+    whole = Results(None, {})
+    for number in range(2):
+        whole.join(tmp_path / f"{number}.json")
+    assert [one.method for one in whole.rows] == ["network", "lsqml"]
+    assert len(whole.skipped) == 2
+    assert whole.machine == {"cores": "1"}
+
+
 def test_the_plan_has_every_case_and_fewer_points_of_the_standard_ones():
     tasks = list(quality.plan([*CASES, STAR], [*METHODS]))
     assert {task.case for task in tasks if task.fraction == 1} == {*CASES, STAR}

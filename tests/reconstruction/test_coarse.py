@@ -80,7 +80,7 @@ def test_where_a_beam_trembles_patterns_are_explained_no_worse():
             for pattern in still
         ]
     )
-    measurements.counts = lambda points: moved[points]
+    measurements.counts = lambda points, _=None: moved[points]
     after = step(frame, measurements, flat, probe)
     expected = diffract(probe, cut_windows(after, frame.indices(torch.arange(frame.n_points))))
     missed = [(moved.sqrt() - model.sqrt()).square().sum() for model in (expected, still)]

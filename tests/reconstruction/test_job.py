@@ -12,7 +12,7 @@ from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.network.weights import Network
 from napari_ptychonn.optics.sweep import Sweep
-from napari_ptychonn.reconstruction import measurements, stages
+from napari_ptychonn.reconstruction import coarse, measurements, quality, stages
 from napari_ptychonn.reconstruction.comparison import compare
 from napari_ptychonn.reconstruction.events import (
     Finished,
@@ -284,13 +284,46 @@ def test_a_full_memory_halves_the_batch_and_says_so(simulation, network, monkeyp
     assert np.abs(result.object - plain[0].object)[known].mean() < 0.01
 
 
-def test_a_memory_too_small_for_one_pattern_is_not_hidden(simulation, network, monkeypatch):
-    def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+def full(*_, **__):
+    raise torch.OutOfMemoryError("CUDA out of memory.")
 
+
+def test_a_memory_too_small_for_one_pattern_is_not_hidden(simulation, network, monkeypatch):
     monkeypatch.setattr(Sweep, "add", full)
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(SettingsError, match=r"memory of cpu is full.*choose another device"):
         reconstruct(simulation.scan, QUICK, network=network)
+
+
+def test_where_memory_runs_out_late_the_best_so_far_is_the_result(
+    simulation, network, monkeypatch, plain
+):
+    monkeypatch.setattr(stages, "misfit_of_points", full)
+    result = reconstruct(simulation.scan, replace(QUICK, batch_size=4), network=network)
+    assert result.report.stopped
+    said = result.report.messages
+    assert [text.split(" with ")[1] for text in said[:2]] == [
+        "batches of 2 patterns.",
+        "batches of 1 patterns.",
+    ]
+    assert "ends with the best so far" in said[2]
+    np.testing.assert_array_equal(result.object, plain[0].object)
+
+
+def test_every_stage_gets_by_with_smaller_batches(simulation, network, monkeypatch, plain):
+    """What each stage needs most of is made to fit no more than a few patterns."""
+    for module in (coarse, quality):
+        real = module.cut_windows
+
+        def small(array, indices, real=real):
+            return full() if len(indices) > 8 else real(array, indices)
+
+        monkeypatch.setattr(module, "cut_windows", small)
+    result = reconstruct(simulation.scan, QUICK, network=network)
+    assert not result.report.stopped
+    assert set(result.report.messages) == {
+        f"The device's memory is full: going on with batches of {size} patterns." for size in (8,)
+    }
+    np.testing.assert_allclose(result.misfit, plain[0].misfit, rtol=1e-3)
 
 
 def test_patterns_are_read_in_batches_however_many_there_are(simulation, network, monkeypatch):

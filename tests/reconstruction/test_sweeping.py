@@ -121,7 +121,7 @@ def test_a_sweep_takes_every_point_once_and_applies_every_subset(bright):
 
 def test_other_counts_may_be_swept(bright):
     sweep = Recorder()
-    ran(bright, sweep, [torch.tensor([5, 2])], counts_of=lambda points: 2.0 * points)
+    ran(bright, sweep, [torch.tensor([5, 2])], counts_of=lambda points, _: 2.0 * points)
     assert sweep.batches[0].counts.tolist() == [10, 4]
 
 

@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_ptychonn.optics.propagation import frequencies
+
 __all__ = [
     "defocused_probes",
     "estimate_flux",
@@ -61,8 +63,8 @@ def scale_probe(
 def move_back(fields: Tensor, shifts: Tensor) -> Tensor:
     """Sum over points of fields (B, modes, H, W), each moved by minus its shift (B, 2)."""
     height, width = fields.shape[-2:]
-    fy = torch.fft.fftfreq(height, device=fields.device)
-    fx = torch.fft.fftfreq(width, device=fields.device)
+    fy = frequencies(height, fields.device, shifts.dtype)
+    fx = frequencies(width, fields.device, shifts.dtype)
     turn_y = torch.exp(2j * torch.pi * shifts[:, :1] * fy)
     turn_x = torch.exp(2j * torch.pi * shifts[:, 1:] * fx)
     moved = torch.fft.fft2(fields)

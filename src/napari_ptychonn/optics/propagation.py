@@ -7,10 +7,20 @@ unitary: Σ|P·O|² of the exit wave is the photon count of its pattern.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
-__all__ = ["diffract", "exit_waves", "intensity", "shift_probe", "to_detector", "to_object"]
+__all__ = [
+    "diffract",
+    "exit_waves",
+    "frequencies",
+    "intensity",
+    "shift_probe",
+    "to_detector",
+    "to_object",
+]
 
 
 def to_detector(waves: Tensor) -> Tensor:
@@ -74,9 +84,17 @@ def shift_probe(probe: Tensor, shift: Tensor) -> Tensor:
     Tensor, (B, modes, H, W) complex
     """
     height, width = probe.shape[-2:]
-    fy = torch.fft.fftfreq(height, device=probe.device, dtype=shift.dtype)
-    fx = torch.fft.fftfreq(width, device=probe.device, dtype=shift.dtype)
+    fy = frequencies(height, probe.device, shift.dtype)
+    fx = frequencies(width, probe.device, shift.dtype)
     turn_y = torch.exp(-2j * torch.pi * shift[:, :1] * fy)
     turn_x = torch.exp(-2j * torch.pi * shift[:, 1:] * fx)
     ramp = turn_y[:, None, :, None] * turn_x[:, None, None, :]
     return torch.fft.ifft2(torch.fft.fft2(probe) * ramp)
+
+
+@lru_cache(maxsize=16)
+def frequencies(side: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Frequencies (side,) of a transform, cycles per pixel; the tensor is shared."""
+    # Made inside of it, they could not be part of what is trained later.
+    with torch.inference_mode(False):
+        return torch.fft.fftfreq(side, device=device, dtype=dtype)

@@ -166,16 +166,17 @@ class Sweep:
         share = (found.unexplained / found.counted.clamp_min(1.0))[:, None, None]
         # Light and error go the same way: as one complex number they go together.
         seen = torch.complex(power, share * power)
+        # Where memory runs out, the batch comes again in parts: until all of it is computed,
+        # nothing may be added.
+        if self._settings.update_probe:
+            back = patches.conj().unsqueeze(1) * found.change
+            back = back.sum(0) if batch.shifts is None else move_back(back, batch.shifts)
+            self._probe_seen += intensity(patches.unsqueeze(1)).sum(0)
+            self._probe_pull += back
         add_windows(self._pull, batch.indices, pull)
         add_windows(self._seen, batch.indices, seen)
         self._missed += found.missed.sum()
         self._counted += found.counted.sum()
-        if self._settings.update_probe:
-            back = patches.conj().unsqueeze(1) * found.change
-            self._probe_pull += (
-                back.sum(0) if batch.shifts is None else move_back(back, batch.shifts)
-            )
-            self._probe_seen += intensity(patches.unsqueeze(1)).sum(0)
 
     @torch.inference_mode()
     def apply(self) -> None:

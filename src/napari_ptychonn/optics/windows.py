@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["add_windows", "cut_windows", "window_indices"]
+__all__ = [
+    "add_windows",
+    "cut_windows",
+    "first_indices",
+    "inner_indices",
+    "window_indices",
+]
 
 
 def window_indices(corners: Tensor, shape: tuple[int, int], width: int) -> Tensor:
@@ -24,10 +30,20 @@ def window_indices(corners: Tensor, shape: tuple[int, int], width: int) -> Tenso
     -------
     Tensor, (B, h, w) int64
     """
-    rows = torch.arange(shape[0], device=corners.device)
-    columns = torch.arange(shape[1], device=corners.device)
-    inside = rows[:, None] * width + columns
-    return (corners[:, 0] * width + corners[:, 1])[:, None, None] + inside
+    inside = inner_indices(shape, width, corners.device)
+    return first_indices(corners, width)[:, None, None] + inside
+
+
+def first_indices(corners: Tensor, width: int) -> Tensor:
+    """Flat indices (B,) of the windows' first pixels; their rows and columns are (B, 2)."""
+    return corners[:, 0] * width + corners[:, 1]
+
+
+def inner_indices(shape: tuple[int, int], width: int, device: torch.device) -> Tensor:
+    """Flat indices (h, w) of a window's pixels, counted from its first one."""
+    rows = torch.arange(shape[0], device=device)
+    columns = torch.arange(shape[1], device=device)
+    return rows[:, None] * width + columns
 
 
 def cut_windows(array: Tensor, indices: Tensor) -> Tensor:

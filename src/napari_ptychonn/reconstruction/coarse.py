@@ -125,21 +125,28 @@ def measure_slopes(
     corners = frame.corners.cpu().numpy().astype(np.float64)
     wanted = int(np.ceil(frame.n_points * min(1.0, _COVER / cover_of(frame, probe))))
     chosen = torch.from_numpy(spread_evenly(corners, max(wanted, _FEWEST_POINTS)))
-    moves, noises = [], []
-    missed = 0.0
-    for points in chosen.split(batch_size):
+    there = chosen.to(measurements.device)
+    moves: list[Tensor] = []
+    noises: list[Tensor] = []
+    missed: list[Tensor] = []
+    start = 0
+    while start < len(chosen):
         if should_stop():
             return None
-        on_device = points.to(measurements.device)
-        light = point_probes(probe, frame, on_device)
-        light = light if light.dim() == 4 else light[None]
-        patches = cut_windows(object_, frame.indices(on_device))
-        modelled = intensity(to_detector(exit_waves(light, patches)))
-        counts = measurements.counts(points)
-        move, noise = pattern_moves(modelled, counts, measurements.mask)
-        missed += float(((counts.sqrt() - modelled.sqrt()) * measurements.mask).square().sum())
-        moves.append(move.cpu().numpy().astype(np.float64))
-        noises.append(noise.cpu().numpy().astype(np.float64))
+        points, on_device = chosen[start : start + batch_size], there[start : start + batch_size]
+        try:
+            found = _moves(measurements, frame, object_, probe, points, on_device)
+        except torch.OutOfMemoryError:
+            if len(points) == 1:
+                raise
+            found = None
+        if found is None:
+            batch_size = len(points) // 2
+            torch.cuda.empty_cache()
+            continue
+        for kept, part in zip((moves, noises, missed), found, strict=True):
+            kept.append(part)
+        start += len(points)
     size = np.asarray(frame.patch_shape, np.float64)
     weight = probe.abs().square().sum(0).cpu().numpy().astype(np.float64)
     total = weight.sum()
@@ -150,11 +157,34 @@ def measure_slopes(
     to_slope = 2 * np.pi / size
     return Slopes(
         places=places,
-        slopes=np.concatenate(moves) * to_slope,
-        variances=(np.concatenate(noises) + _POINTING_PX**2) * to_slope**2,
+        slopes=_fetched(moves) * to_slope,
+        variances=(_fetched(noises) + _POINTING_PX**2) * to_slope**2,
         reach=max(2.0, 0.7 * float(np.sqrt(lit / np.pi))),
-        missed=missed,
+        missed=float(sum(torch.stack(missed).tolist())),
     )
+
+
+def _moves(
+    measurements: Measurements,
+    frame: Frame,
+    object_: Tensor,
+    probe: Tensor,
+    points: Tensor,
+    on_device: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """How far patterns moved, the variance of that, and what they miss all together."""
+    light = point_probes(probe, frame, on_device)
+    light = light if light.dim() == 4 else light[None]
+    patches = cut_windows(object_, frame.indices(on_device))
+    modelled = intensity(to_detector(exit_waves(light, patches)))
+    counts = measurements.counts(points, on_device)
+    move, noise = pattern_moves(modelled, counts, measurements.mask)
+    missed = ((counts.sqrt() - modelled.sqrt()) * measurements.mask).square().sum()
+    return move, noise, missed
+
+
+def _fetched(parts: list[Tensor]) -> NDArray[np.float64]:
+    return torch.cat(parts).cpu().numpy().astype(np.float64)
 
 
 def integrate(slopes: Slopes, shape: tuple[int, int]) -> tuple[NDArray[np.float32], float]:

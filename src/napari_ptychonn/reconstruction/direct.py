@@ -19,7 +19,7 @@ from napari_ptychonn.network.preprocess import (
 )
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.reconstruction.device import runs_bfloat16
-from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.events import Message, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.prepare import Prepared
 from napari_ptychonn.reconstruction.stitch import Pass, Stitch
 from napari_ptychonn.scan.model import Scan
@@ -179,12 +179,15 @@ def predict_directly(
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
+            is_full = True
+        else:
+            is_full = False
+            yield Prediction(points.to(device), patches, weight[None])
+            start += len(numbers)
+        if is_full:
             size = size // 2
             torch.cuda.empty_cache()
-            yield Message(f"The device's memory is full: going on with batches of {size} patterns.")
-            continue
-        yield Prediction(points.to(device), patches, weight[None])
-        start += len(numbers)
+            yield SmallerBatches.of(size)
 
 
 def centre_weight(shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -9,7 +9,17 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Event", "Finished", "Message", "Metrics", "Progress", "ShouldStop", "Snapshot", "never"]
+__all__ = [
+    "Event",
+    "Finished",
+    "Message",
+    "Metrics",
+    "Progress",
+    "ShouldStop",
+    "SmallerBatches",
+    "Snapshot",
+    "never",
+]
 
 ShouldStop: TypeAlias = Callable[[], bool]
 ResultT = TypeVar("ResultT")
@@ -70,6 +80,18 @@ class Message:
     """One sentence that the person should read (a fallback, a halved batch)."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmallerBatches(Message):
+    """Memory ran out, and the work goes on with batches of `size` patterns."""
+
+    size: int
+
+    @classmethod
+    def of(cls, size: int) -> SmallerBatches:
+        """Batches of `size` from now on."""
+        return cls(f"The device's memory is full: going on with batches of {size} patterns.", size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ptychonn.optics.windows import window_indices
+from napari_ptychonn.optics.windows import first_indices, inner_indices
 
 __all__ = ["Frame", "make_frame"]
+
+_ON_GRID = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Frame:
         First pixel (row, column) of every point's window.
     shifts : Tensor, (M, 2) float32
         What is left of the position, −0.5 to 0.5 px: the probe is moved by it.
+    subpixel : bool
+        Whether any position lies off the grid by more than a hundredth of a pixel.
     """
 
     shape: tuple[int, int]
@@ -37,20 +41,29 @@ class Frame:
     patch_shape: tuple[int, int]
     corners: Tensor
     shifts: Tensor
+    subpixel: bool = field(init=False)
+    _first: Tensor = field(init=False, repr=False)
+    _inside: Tensor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Work out once what every batch asks for: on a GPU each question would hold it up."""
+        width = self.shape[1]
+        laid_out = {
+            "subpixel": bool((self.shifts.abs() > _ON_GRID).any()),
+            "_first": first_indices(self.corners, width),
+            "_inside": inner_indices(self.patch_shape, width, self.corners.device),
+        }
+        for name, value in laid_out.items():
+            object.__setattr__(self, name, value)
 
     @property
     def n_points(self) -> int:
         """Number of points M."""
         return len(self.corners)
 
-    @property
-    def subpixel(self) -> bool:
-        """Whether any position lies off the grid by more than a hundredth of a pixel."""
-        return bool(self.shifts.abs().max() > 0.01)
-
     def indices(self, points: Tensor) -> Tensor:
         """Flat object indices (B, h, w) of the windows of `points` (B,) int64."""
-        return window_indices(self.corners[points], self.patch_shape, self.shape[1])
+        return self._first[points][:, None, None] + self._inside
 
     def subset(self, points: Tensor) -> Frame:
         """Same grid with only `points`."""

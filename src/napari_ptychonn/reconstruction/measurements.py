@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,11 +10,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.model import PatternSource, Scan
+from napari_ptychonn.scan.patterns import ArrayPatterns
 
 __all__ = ["HeldOut", "Measurements", "batches"]
 
 _CACHE_BYTES = 512 * 2**20
+_READ_AT_ONCE = 2048
+_SMALL_TYPES = {
+    np.dtype(np.uint8): (torch.uint8, 0xFF),
+    np.dtype(np.uint16): (torch.int16, 0xFFFF),
+}
+"""As what torch takes such counts, since it does little with unsigned ones, and all their bits."""
+_DRAWN_AT_ONCE = 1024
 
 
 def batches(n_points: int, size: int) -> Iterator[Tensor]:
@@ -44,22 +53,44 @@ class Measurements:
         self.shape = (len(chosen), *scan.pattern_shape)
         mask = np.fft.ifftshift(scan.mask)
         self.mask = torch.from_numpy(np.ascontiguousarray(mask)).to(device)
-        self._kept: Tensor | None = None
-        self._held: NDArray[np.bool_] | None = None
-        if 4 * int(np.prod(self.shape)) <= _cache_bytes(device):
-            self._kept = torch.empty(self.shape, dtype=torch.float32, device=device)
-            self._held = np.zeros(len(chosen), bool)
+        self._kept = _room(self.shape, device)
+        self._held = np.zeros(len(chosen), bool)
+        self._missing = len(chosen)
 
-    def counts(self, points: Tensor) -> Tensor:
-        """Photon counts (B, H, W) float32 of `points`, on the device; bad pixels are 0."""
-        numbers = points.cpu().numpy()
-        if self._kept is None or self._held is None:
-            return self._read(numbers).to(self.device, non_blocking=True)
-        missing = numbers[~self._held[numbers]]
-        if len(missing):
-            self._kept[torch.from_numpy(missing)] = self._read(missing).to(self.device)
-            self._held[missing] = True
-        return self._kept[points.to(self.device)]
+    def counts(self, points: Tensor, on_device: Tensor | None = None) -> Tensor:
+        """Photon counts (B, H, W) float32 of `points`, on the device; bad pixels are 0.
+
+        Parameters
+        ----------
+        points : Tensor, (B,) int64
+            Numbers of the points.
+        on_device : Tensor, (B,) int64, optional
+            The same on the device, where they are there already: to bring them over would
+            wait for all that a GPU was given before.
+        """
+        if self._kept is None:
+            return self._read(points.cpu().numpy())
+        if on_device is None:
+            on_device = points.to(self.device)
+        if self._missing:
+            numbers = points.cpu().numpy()
+            missing = numbers[~self._held[numbers]]
+            if len(missing) == len(numbers):
+                counts = self._read(numbers)
+                self._kept[on_device] = counts
+                self._take_in(numbers)
+                return counts
+            if len(missing):
+                self._kept[torch.from_numpy(missing).to(self.device)] = self._read(missing)
+                self._take_in(missing)
+        return self._kept[on_device]
+
+    def whole(self) -> Tensor | None:
+        """Counts (M, H, W) of all points, where they are kept; not to be changed."""
+        if self._kept is not None and self._missing:
+            for points in torch.from_numpy(np.flatnonzero(~self._held)).split(_READ_AT_ONCE):
+                self.counts(points)
+        return self._kept
 
     def part(self, points: Tensor) -> Measurements:
         """Those of `points` (K,) alone; counts that are kept here are not kept twice."""
@@ -76,10 +107,17 @@ class Measurements:
         first = self.counts(torch.arange(min(4, len(self.chosen))))
         return bool((first == first.round()).all())
 
+    def _take_in(self, numbers: NDArray[np.intp]) -> None:
+        self._held[numbers] = True
+        self._missing = len(self._held) - int(np.count_nonzero(self._held))
+
     def _read(self, numbers: NDArray[np.intp]) -> Tensor:
+        if self.device.type == "cuda":
+            stored = _staged(self._scan.patterns, self.chosen[numbers], self.device)
+            return torch.fft.ifftshift(stored, dim=(1, 2)) * self.mask
         patterns = self._scan.patterns.read(self.chosen[numbers])
         shifted = np.fft.ifftshift(patterns, axes=(1, 2))
-        return torch.from_numpy(np.ascontiguousarray(shifted)) * self.mask.cpu()
+        return (torch.from_numpy(np.ascontiguousarray(shifted)) * self.mask.cpu()).to(self.device)
 
 
 class _Part(Measurements):
@@ -91,16 +129,51 @@ class _Part(Measurements):
         self.shape = (len(points), *whole.shape[1:])
         self._kept = whole._kept
         self._whole, self._points = whole, points
+        self._on_device = points.to(whole.device)
 
-    def counts(self, points: Tensor) -> Tensor:
-        return self._whole.counts(self._points[points.cpu()])
+    def counts(self, points: Tensor, on_device: Tensor | None = None) -> Tensor:
+        there = None if on_device is None else self._on_device[on_device]
+        return self._whole.counts(self._points[points.cpu()], there)
+
+    def whole(self) -> Tensor | None:
+        everything = self._whole.whole()
+        return None if everything is None else everything[self._on_device]
+
+
+def _room(shape: tuple[int, ...], device: torch.device) -> Tensor | None:
+    """Memory for counts where they are used; None where they would take too much of it."""
+    if 4 * math.prod(shape) > _cache_bytes(device):
+        return None
+    try:
+        return torch.empty(shape, dtype=torch.float32, device=device)
+    except torch.OutOfMemoryError:
+        return None
 
 
 def _cache_bytes(device: torch.device) -> int:
-    """Patterns are kept where they are used: a quarter of a GPU's memory, 512 MB of others."""
+    """At most a quarter of a GPU's memory, and half of what is free; 512 MB of others."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[1] // 4)
+        free, total = torch.cuda.mem_get_info(device)
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(min(total // 4, (free + idle) // 2))
     return _CACHE_BYTES
+
+
+def _staged(source: PatternSource, numbers: NDArray[np.intp], device: torch.device) -> Tensor:
+    """Patterns (B, H, W) float32 on a GPU, DC at the centre.
+
+    They go by way of pinned memory, which the GPU fetches by itself while the CPU goes on.
+    Small whole numbers in memory travel as they are: half the bytes, and nothing to check.
+    """
+    pinned = device.type == "cuda"
+    small = _SMALL_TYPES.get(source.dtype) if isinstance(source, ArrayPatterns) else None
+    if not isinstance(source, ArrayPatterns) or small is None or source.bad is not None:
+        values = torch.from_numpy(source.read(numbers))
+        return (values.pin_memory() if pinned else values).to(device, non_blocking=True)
+    signed, every_bit = small
+    staged = torch.empty((len(numbers), *source.shape[1:]), dtype=signed, pin_memory=pinned)
+    source.array.take(numbers, axis=0, out=staged.numpy().view(source.dtype), mode="clip")
+    return (staged.to(device, non_blocking=True).int() & every_bit).float()
 
 
 class HeldOut:
@@ -123,12 +196,20 @@ class HeldOut:
         self.measurements = measurements
         self.share = share
         self._seed = seed
-        fits = 4 * int(np.prod(measurements.shape)) <= _CACHE_BYTES // 2
-        self._fitted = torch.empty(measurements.shape) if fits else None
+        self._on_gpu = self._drawn_on_gpu() if measurements.device.type == "cuda" else None
+        fits = 4 * math.prod(measurements.shape) <= _CACHE_BYTES // 2
+        self._fitted = torch.empty(measurements.shape) if fits and self._on_gpu is None else None
         self._drawn = np.zeros(measurements.shape[0], bool)
+
+    def fitted(self, points: Tensor, on_device: Tensor) -> Tensor:
+        """Counts (B, H, W) to fit, on the device; see :meth:`Measurements.counts`."""
+        return self.split(points)[0] if self._on_gpu is None else self._on_gpu[on_device]
 
     def split(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Counts (B, H, W) to fit and counts held out, on the device."""
+        if self._on_gpu is not None:
+            fitted = self._on_gpu[points.to(self._on_gpu.device)]
+            return fitted, self.measurements.counts(points) - fitted
         counts = self.measurements.counts(points).cpu()
         if self._fitted is None:
             fitted = self._draw(points, counts)
@@ -139,6 +220,19 @@ class HeldOut:
             fitted = self._fitted[points]
         device = self.measurements.device
         return fitted.to(device), (counts - fitted).to(device)
+
+    def _drawn_on_gpu(self) -> Tensor | None:
+        """Counts (M, H, W) to fit, all drawn at once on the GPU, where both halves fit there."""
+        whole = self.measurements.whole()
+        drawn = None if whole is None else _room(tuple(whole.shape), whole.device)
+        if whole is None or drawn is None:
+            return None
+        generator = torch.Generator(whole.device).manual_seed(self._seed)
+        share = torch.tensor(1 - self.share, device=whole.device)
+        blocks = zip(drawn.split(_DRAWN_AT_ONCE), whole.split(_DRAWN_AT_ONCE), strict=True)
+        for block, counts in blocks:
+            block.copy_(torch.binomial(counts, share.expand_as(counts), generator=generator))
+        return drawn
 
     def _draw(self, points: Tensor, counts: Tensor) -> Tensor:
         fitted = torch.empty_like(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from napari_ptychonn.network.probe_aware import ProbeAwareNet, object_error
 from napari_ptychonn.optics.sweep import Sweep, SweepSettings
 from napari_ptychonn.reconstruction.device import runs_bfloat16
-from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.events import Message, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.pass_plan import sweeps_of_a_pass
@@ -22,7 +23,7 @@ __all__ = ["PassStep", "Swept", "improve_object", "network_pass", "sweep_pass"]
 _REGULARISATIONS = (0.05, 0.1, 0.2)
 _SETTLING = 1.0
 _SEEDS_PER_PASS = 8
-_TILE = 1024
+_TILE, _SMALLEST_TILE = 1024, 128
 _MARGIN = 96
 
 
@@ -40,21 +41,21 @@ class PassStep:
         The probe so far.
     light : Tensor, (H, W) float32
         Photons that this pass brought to each pixel so far.
-    misfit : float
-        R-factor met in this pass so far.
     complete : bool
         Whether the network has answered: the last step of a pass.
+    misfit : float
+        R-factor met in the last sweep; NaN before the last step: to ask a GPU waits for it.
     beyond_noise : float
-        Share of the misfit of its first sweep so far that photon noise does not explain.
+        Share of the misfit of the first sweep that photon noise does not explain; likewise.
     """
 
     points: float
     object: Tensor
     probe: Tensor
     light: Tensor
-    misfit: float
     complete: bool
-    beyond_noise: float
+    misfit: float = math.nan
+    beyond_noise: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,7 @@ def network_pass(
             yield step
             continue
         found = improve_object(network, step.after, step.before, step.light, step.unexplained)
-        yield PassStep(
-            0, found, step.probe, step.light, step.misfit, True, step.beyond_noise
-        )  # fmt: skip
+        yield PassStep(0, found, step.probe, step.light, True, step.misfit, step.beyond_noise)
 
 
 def sweep_pass(
@@ -184,15 +183,13 @@ def sweep_pass(
             batch_size=batch_size, should_stop=should_stop, momentum=momentum,
         ):  # fmt: skip
             if isinstance(taken, Message):
+                batch_size = taken.size if isinstance(taken, SmallerBatches) else batch_size
                 yield taken
                 continue
-            beyond_noise = beyond_noise if turn else _beyond_noise(sweep)
-            yield PassStep(
-                taken / wanted, sweep.object, sweep.probe, sweep.light, sweep.misfit, False,
-                beyond_noise,
-            )  # fmt: skip
+            yield PassStep(taken / wanted, sweep.object, sweep.probe, sweep.light, False)
             if should_stop():
                 return
+        beyond_noise = beyond_noise if turn else _beyond_noise(sweep)
         object_, probe = sweep.object, sweep.probe
     if number > 1:  # The first moves so far that its average lags behind.
         object_ = sweep.mean
@@ -216,18 +213,37 @@ def improve_object(
     light, unexplained : Tensor, (H, W) float32
         As the sweep summed them.
     """
+    tile = _TILE
+    while True:
+        try:
+            return _improved_in_tiles(network, after, before, light, unexplained, tile)
+        except torch.OutOfMemoryError:
+            if tile <= _SMALLEST_TILE:
+                raise
+        tile //= 2
+        torch.cuda.empty_cache()
+
+
+def _improved_in_tiles(
+    network: ProbeAwareNet,
+    after: Tensor,
+    before: Tensor,
+    light: Tensor,
+    unexplained: Tensor,
+    tile: int,
+) -> Tensor:
     height, width = after.shape
     found = torch.empty_like(after)
     error = object_error(light, unexplained)
     peak, autocast = light.amax()[None, None, None], runs_bfloat16(after.device)
-    for top in range(0, height, _TILE):
-        for left in range(0, width, _TILE):
-            rows = slice(max(0, top - _MARGIN), min(height, top + _TILE + _MARGIN))
-            columns = slice(max(0, left - _MARGIN), min(width, left + _TILE + _MARGIN))
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            rows = slice(max(0, top - _MARGIN), min(height, top + tile + _MARGIN))
+            columns = slice(max(0, left - _MARGIN), min(width, left + tile + _MARGIN))
             parts = [_padded(part[rows, columns]) for part in (after, before, light, error)]
             answer = network.improve(*parts, peak=peak, autocast=autocast)[0]
             down, right = top - rows.start, left - columns.start
-            tall, wide = min(_TILE, height - top), min(_TILE, width - left)
+            tall, wide = min(tile, height - top), min(tile, width - left)
             inner = answer[down : down + tall, right : right + wide]
             found[top : top + tall, left : left + wide] = inner
     return found

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_ptychonn.optics.sweep import Sweep, SweepSettings
-from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.events import Message, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.settings import Auto
@@ -84,6 +84,8 @@ def refine_probe(
                 sweep, measurements, frame, subsets_of(frame, probe, turn),
                 batch_size=batch_size, should_stop=should_stop,
             ):  # fmt: skip
+                if isinstance(taken, SmallerBatches):
+                    batch_size = taken.size
                 if isinstance(taken, Message):
                     yield taken
             probe = sweep.probe

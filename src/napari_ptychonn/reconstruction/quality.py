@@ -97,14 +97,20 @@ def misfit_of_points(
         indices = frame.indices(on_device)
         light = point_probes(probe, frame, on_device)
         light = light if light.dim() == 4 else light[None]
-        counts = measurements.counts(points)
+        counts = measurements.counts(points, on_device)
         far = to_detector(exit_waves(light, cut_windows(object_, indices)))
         modelled = intensity(far).sqrt()
         missing = (counts.sqrt() - modelled) * mask
         change = to_object(far * (missing / modelled.clamp_min(1e-6)).unsqueeze(-3))
         power = intensity(light).expand_as(counts)
         found.add_spread((light.conj() * change).sum(-3), power, indices)
-        found.missed[points] = missing.square().sum((-2, -1)).cpu()
-        found.counted[points] = (counts * mask).sum((-2, -1)).cpu()
-        found.noise[points] = (counts.clamp_max(0.25) * mask).sum((-2, -1)).cpu()
+        sums = torch.stack(
+            (
+                missing.square().sum((-2, -1)),
+                (counts * mask).sum((-2, -1)),
+                (counts.clamp_max(0.25) * mask).sum((-2, -1)),
+            )
+        ).cpu()
+        for kept, part in zip((found.missed, found.counted, found.noise), sums, strict=True):
+            kept[points] = part
         yield found

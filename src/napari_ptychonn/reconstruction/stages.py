@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.reconstruction.coarse import coarse_phase
@@ -16,6 +19,7 @@ from napari_ptychonn.reconstruction.events import (
     Metrics,
     Progress,
     ShouldStop,
+    SmallerBatches,
     Snapshot,
 )
 from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn
@@ -38,6 +42,11 @@ _MOST_LEVELLINGS = 3
 _SWEEP_REGULARISATION, _SWEEP_MOMENTUM = 1.0, 0.6
 """The passes have moved far: what is left is to be averaged, and slow errors are what is left
 (NRMSE of code after 16 sweeps: 0.026, and 0.037 without momentum)."""
+_BETWEEN_PICTURES_S = 0.05
+_FULL = (
+    "The device's memory is full, even with one pattern at a time: the job ends with the best "
+    "so far."
+)
 
 
 class Stages:
@@ -55,6 +64,9 @@ class Stages:
         self._job = prepared
         self._should_stop = should_stop
         self._state = JobState(prepared)
+        self._batch_size = prepared.batch_size
+        self._is_full = False
+        self._shown = -math.inf
         self._coarse_helps = True
         self._mostly_noise = False
         self._done = 0.0
@@ -64,18 +76,36 @@ class Stages:
         """Do all stages, or those that there was time for."""
         yield self._progress("starting", 0)
         for stage in (self._find_probe, self._passes, self._sweep, self._judge):
-            for event in stage():
+            for event in self._unless_full(stage()):
+                if isinstance(event, SmallerBatches):
+                    self._batch_size = event.size
                 if isinstance(event, Message):
                     self._state.messages.append(event.text)
                 yield event
-            if self._should_stop():
+            if self._should_stop() or self._is_full:
                 return
 
     def result(self, seconds: float) -> Reconstruction:
         """What was found, partial where the job was stopped."""
         if isinstance(self._job.network.module, ProbeAwareNet):
             self._state.cut_patches()
-        return self._state.result(seconds, stopped=self._should_stop())
+        return self._state.result(seconds, stopped=self._is_full or self._should_stop())
+
+    def _unless_full(self, events: Iterator[JobEvent]) -> Iterator[JobEvent]:
+        """Go on until not even one pattern fits into the device's memory; keep what is there."""
+        try:
+            yield from events
+        except torch.OutOfMemoryError:
+            if self._state.object is None:
+                raise SettingsError(
+                    "device", None,
+                    f"the memory of {self._job.device} is full, even with one pattern at a time",
+                    remedy="choose another device, or end what else is running on it",
+                ) from None  # fmt: skip
+            self._is_full = True
+        if self._is_full:
+            torch.cuda.empty_cache()
+            yield Message(_FULL)
 
     def _find_probe(self) -> Iterator[JobEvent]:
         job, rounds = self._job, self._job.settings.probe_rounds
@@ -86,7 +116,7 @@ class Stages:
         if len(job.probes) > 1:
             tried = choose_probe(
                 *probe_subset(job, guess=True), list(job.probes),
-                batch_size=job.batch_size, should_stop=self._should_stop,
+                batch_size=self._batch_size, should_stop=self._should_stop,
             )  # fmt: skip
             yield from self._rounds_of(tried, "probe guess", 0.05)
         if self._should_stop():
@@ -94,7 +124,7 @@ class Stages:
         measurements, frame = probe_subset(job, guess=False)
         refined = refine_probe(
             measurements, frame, self._state.probe, rounds,
-            batch_size=job.batch_size, should_stop=self._should_stop,
+            batch_size=self._batch_size, should_stop=self._should_stop,
         )  # fmt: skip
         share = frame.n_points / job.frame.n_points
         yield from self._rounds_of(refined, "probe round", _ROUND_COST * share)
@@ -135,13 +165,13 @@ class Stages:
             given = start
             start = coarse_phase(
                 job.measurements, job.frame, start, state.probe,
-                batch_size=job.batch_size, should_stop=self._should_stop,
+                batch_size=self._batch_size, should_stop=self._should_stop,
             )  # fmt: skip
             self._coarse_helps = start is not given
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
             number=turn.number, update_probe=self._refines_probe,
-            seed=job.settings.seed + turn.number, batch_size=job.batch_size,
+            seed=job.settings.seed + turn.number, batch_size=self._batch_size,
             should_stop=self._should_stop, momentum=turn.momentum, settles=turn.settles,
         ):  # fmt: skip
             if isinstance(step, Message):
@@ -151,7 +181,8 @@ class Stages:
             # A stopped later pass must not leave its half-moved object in the earlier one's place.
             if turn.number == 1 or step.complete:
                 state.object, state.probe, state.light = step.object, step.probe, step.light
-                yield state.snapshot(stage)
+                if step.complete or self._may_show():
+                    yield state.snapshot(stage)
             if step.complete:
                 state.passes = turn.number
                 plan.took(step.misfit, step.beyond_noise)
@@ -190,7 +221,7 @@ class Stages:
             given = state.object
             state.object = coarse_phase(
                 job.measurements, job.frame, given, state.probe,
-                batch_size=job.batch_size, should_stop=self._should_stop,
+                batch_size=self._batch_size, should_stop=self._should_stop,
             )  # fmt: skip
             if state.object is given:
                 return
@@ -211,7 +242,7 @@ class Stages:
         for event in sweep_object(
             job.measurements, job.frame, state.object, state.probe, wanted,
             update_probe=self._refines_probe, seed=job.settings.seed,
-            batch_size=job.batch_size, should_stop=self._should_stop,
+            batch_size=self._batch_size, should_stop=self._should_stop,
             regularisation=_SWEEP_REGULARISATION, momentum=_SWEEP_MOMENTUM, polish=self._polish,
         ):  # fmt: skip
             if isinstance(event, SweepState):
@@ -228,17 +259,36 @@ class Stages:
         job, state = self._job, self._state
         if state.probe is None or state.object is None:
             return
-        for found in misfit_of_points(
-            job.measurements, job.frame, state.object, state.probe, batch_size=job.batch_size
-        ):
-            state.misfit = found
-            if self._should_stop():
-                return
+        while True:
+            try:
+                for found in misfit_of_points(
+                    job.measurements, job.frame, state.object, state.probe,
+                    batch_size=self._batch_size,
+                ):  # fmt: skip
+                    state.misfit = found
+                    if self._should_stop():
+                        return
+                break
+            except torch.OutOfMemoryError:
+                if self._batch_size == 1:
+                    raise
+            torch.cuda.empty_cache()
+            yield SmallerBatches.of(min(self._batch_size, job.frame.n_points) // 2)
         if isinstance(job.network.module, ProbeAwareNet):
             state.spread = state.misfit.disagreement
         if state.misfit.alarm is not None:
             yield Message(state.misfit.alarm)
         yield self._progress("misfit", _QUALITY_COST)
+
+    def _may_show(self) -> bool:
+        """Whether a picture of a pass under way is to be shown; a GPU stops to hand one out."""
+        if self._job.device.type == "cpu":
+            return True
+        now = time.monotonic()
+        if now - self._shown < _BETWEEN_PICTURES_S:
+            return False
+        self._shown = now
+        return True
 
     @property
     def _polish(self) -> Polish | None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_ptychonn.optics.propagation import shift_probe
 from napari_ptychonn.optics.sweep import Sweep, SweepBatch
-from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.events import Message, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.points import interleave
@@ -68,7 +68,7 @@ def run_sweep(
     *,
     batch_size: int,
     should_stop: ShouldStop,
-    counts_of: Callable[[Tensor], Tensor] | None = None,
+    counts_of: Callable[[Tensor, Tensor], Tensor] | None = None,
     momentum: float = 0.0,
 ) -> Iterator[int | Message]:
     """Go once over all points.
@@ -88,7 +88,8 @@ def run_sweep(
     should_stop : callable
         Asked at every batch; what was taken in by then is still applied.
     counts_of : callable, optional
-        Counts of points, on the device; None: those of `measurements`.
+        Counts of points, on the device, from their numbers on the CPU and there; None: those
+        of `measurements`.
     momentum : float
         Every tenth subset the object goes on by this share of the way that it has come since
         the last time, and of the way before that in turn (Maiden, Johnson & Li 2017,
@@ -102,30 +103,34 @@ def run_sweep(
     counts_of = counts_of or measurements.counts
     size = batch_size
     push = _Push(sweep.object, momentum) if momentum else None
-    for number, subset in enumerate(subsets, start=1):
+    # All at once: a GPU has done everything before it takes numbers over.
+    there = torch.cat(subsets).to(measurements.device).split([len(part) for part in subsets])
+    for number, (subset, subset_there) in enumerate(zip(subsets, there, strict=True), start=1):
         start = 0
         while start < len(subset) and not should_stop():
             points = subset[start : start + size]
-            on_device = points.to(measurements.device)
+            on_device = subset_there[start : start + size]
             try:
                 sweep.add(
                     SweepBatch(
                         indices=frame.indices(on_device),
                         shifts=frame.shifts[on_device] if frame.subpixel else None,
-                        counts=counts_of(points),
+                        counts=counts_of(points, on_device),
                     )
                 )
             except torch.OutOfMemoryError:
                 if len(points) == 1:
                     raise
-                # A subset may be smaller than a batch: what did not fit is what is halved.
+                is_full = True
+            else:
+                is_full = False
+                start += len(points)
+            if is_full:
+                # Only here nothing refers to what was computed any more. A subset may be
+                # smaller than a batch: what did not fit is what is halved.
                 size = len(points) // 2
                 torch.cuda.empty_cache()
-                yield Message(
-                    f"The device's memory is full: going on with batches of {size} patterns."
-                )
-                continue
-            start += len(points)
+                yield SmallerBatches.of(size)
         sweep.apply()
         if push is not None and number % _SUBSETS_PER_PUSH == 0:
             push.carry_on(sweep.object)

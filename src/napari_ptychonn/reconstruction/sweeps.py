@@ -22,7 +22,7 @@ from torch import Tensor
 from napari_ptychonn.optics.propagation import diffract
 from napari_ptychonn.optics.sweep import Sweep, SweepSettings
 from napari_ptychonn.optics.windows import cut_windows
-from napari_ptychonn.reconstruction.events import Message, Metrics, ShouldStop
+from napari_ptychonn.reconstruction.events import Message, Metrics, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import HeldOut, Measurements
 from napari_ptychonn.reconstruction.points import spread_evenly
@@ -169,13 +169,13 @@ def _tried(
     """Sweep on a part of the photons as long as the others are likelier for it."""
     # The part that is fitted is dimmer, and so is its probe.
     dim = float(np.sqrt(1 - held.share))
-    judge = _Judge(held, sweeper.frame)
+    judge = _Judge(held, sweeper.frame, sweeper.batch_size)
     at_first = judge.deviance(start)
     best, lowest = _Trial(0, start), float("inf")
     yield Metrics("held-out photons", {"deviance": at_first, "sweeps": 0})
     latest: deque[SweepState] = deque([start], maxlen=_DONE_AGAIN + 1)
     dimmed = SweepState(start.object, start.probe * dim, 0)
-    for event in sweeper.run(dimmed, _MOST_SWEEPS, lambda points: held.split(points)[0]):
+    for event in sweeper.run(dimmed, _MOST_SWEEPS, held.fitted):
         if isinstance(event, Message):
             yield event
         if not isinstance(event, SweepState):
@@ -213,20 +213,22 @@ class _Sweeper:
         self,
         start: SweepState,
         wanted: int,
-        counts_of: Callable[[Tensor], Tensor] | None = None,
+        counts_of: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Iterator[Message | Metrics | SweepState]:
         """Sweep `wanted` times more, or until it is to stop; a state after every sweep."""
         settings = SweepSettings(
             object_regularisation=self.regularisation, update_probe=self.update_probe
         )
-        object_, probe = start.object, start.probe
+        object_, probe, batch_size = start.object, start.probe, self.batch_size
         for number in range(start.sweeps + 1, start.sweeps + wanted + 1):
             sweep = Sweep(object_.clone(), probe, self.measurements.mask, settings)
             subsets = subsets_of(self.frame, probe, self.seed + number)
             for event in run_sweep(
-                sweep, self.measurements, self.frame, subsets, batch_size=self.batch_size,
+                sweep, self.measurements, self.frame, subsets, batch_size=batch_size,
                 should_stop=self.should_stop, counts_of=counts_of, momentum=self.momentum,
             ):  # fmt: skip
+                if isinstance(event, SmallerBatches):
+                    batch_size = event.size
                 if isinstance(event, Message):
                     yield event
             if self.should_stop():
@@ -240,14 +242,14 @@ class _Sweeper:
 class _Judge:
     """Poisson deviance of held-out photons at some hundred points spread over the scan."""
 
-    def __init__(self, held: HeldOut, frame: Frame) -> None:
+    def __init__(self, held: HeldOut, frame: Frame, batch_size: int) -> None:
         corners = frame.corners.cpu().numpy().astype(np.float64)
         points = torch.from_numpy(spread_evenly(corners, _JUDGED_POINTS))
         device = held.measurements.device
+        # A cache full on a CPU; on a GPU what counts is that there are few batches.
+        size = _JUDGED_BATCH if device.type == "cpu" else batch_size
         self._mask = held.measurements.mask
-        self._held = [
-            (part.to(device), held.split(part)[1]) for part in points.split(_JUDGED_BATCH)
-        ]
+        self._held = [(part.to(device), held.split(part)[1]) for part in points.split(size)]
         self._frame = frame
         self._share = held.share
         counted = sum(float((counts * self._mask).sum()) for _, counts in self._held)
