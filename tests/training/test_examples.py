@@ -33,9 +33,7 @@ def test_a_batch_has_the_shapes_it_says():
     assert batch.mask.shape == (3, 16, 16)
     assert batch.truth.shape == batch.light.shape == (3, 32, 32)
     assert (batch.counts.dtype, batch.truth.dtype) == (torch.float32, torch.complex64)
-    moved = batch.to("cpu")
-    assert torch.equal(moved.counts, batch.counts)
-    assert moved.mask.dtype == torch.bool
+    assert batch.mask.dtype == torch.bool
 
 
 def test_truth_and_probe_reproduce_the_counts_but_for_photon_noise():
@@ -135,7 +133,6 @@ def test_kinds_held_out_are_never_drawn_in_training_and_are_in_validation(family
         recipes.training_sample((16, 16), rng)
     assert set(drawn) == set(SAMPLE_KINDS) - set(HELD_OUT_SAMPLES)
     drawn.clear()
-    with torch.no_grad():
-        recipe.loss(recipe.module(), rng, torch.device("cpu"), autocast=False)
+    recipe.draw(rng)
     assert drawn
     assert not set(HELD_OUT_SAMPLES) & set(drawn)

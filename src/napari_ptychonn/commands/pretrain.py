@@ -41,6 +41,19 @@ def pretrain(
         Path | None,
         typer.Option(metavar="NET.safetensors", help="Network whose weights to start from."),
     ] = None,
+    channels: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(metavar="FINE MIDDLE COARSE", help="Widths of a ptychonn-probe network."),
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(min=1, help="Its residual blocks at the coarsest level.")
+    ] = None,
+    fields: Annotated[
+        int | None, typer.Option(min=1, help="Fields of points in a batch; a GPU takes 64.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that draw examples beside this one.")
+    ] = 0,
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to run.")
     ] = "auto",
@@ -63,6 +76,7 @@ def pretrain(
     from napari_ptychonn.commands.follow import follow
     from napari_ptychonn.network.weights import save_network
     from napari_ptychonn.reconstruction.device import choose_device
+    from napari_ptychonn.training.examples import ExampleSettings
     from napari_ptychonn.training.export import trained_card
     from napari_ptychonn.training.pretrain import PretrainSettings
     from napari_ptychonn.training.pretrain import pretrain as events
@@ -74,10 +88,14 @@ def pretrain(
         "start": start,
         "seed": seed,
         "family": family,
+        "channels": channels,
+        "blocks": blocks,
+        "examples": None if fields is None else ExampleSettings(fields=fields),
     }
     settings = PretrainSettings(
         folder=folder,
         device=str(choose_device(device)),
+        workers=workers,
         **{key: value for key, value in given.items() if value is not None},
     )
     with stop_on_signal() as should_stop:

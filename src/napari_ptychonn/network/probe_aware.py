@@ -16,7 +16,7 @@ __all__ = ["ProbeAwareNet", "features", "object_error"]
 
 INPUT_CHANNELS = 7
 _CLIP = 4.0
-_LEAST_ERROR, _LARGEST_ERROR = 0.01, 1.0
+_LEAST_ERROR, _LARGEST_ERROR = 0.003, 1.0
 _UNLIT = 1e-3
 
 
@@ -81,7 +81,7 @@ class ProbeAwareNet(nn.Module):
         Parameters
         ----------
         after, before : Tensor, (B, H, W) complex
-            Objects after and before the last sweep; H and W multiples of 8.
+            Objects after and before the sweeps; H and W multiples of 8.
         light : Tensor, (B, H, W) float
             Photons on each pixel, summed over the points.
         error : Tensor, (B, H, W) float
@@ -133,7 +133,7 @@ def features(
     Returns
     -------
     Tensor, (B, 7, H, W) float32
-        Re and Im of the object after the sweep; Re and Im of what the sweep changed, in
+        Re and Im of the object after the sweeps; Re and Im of what they changed, in
         units of the error; √light over its largest value; 1 / (1 + √light), which tells
         how noisy the object must be; and the error, as a logarithm.
     """

@@ -2,11 +2,13 @@
 
 The regularised ptychographic iterative engine (rPIE; Maiden, Johnson & Li 2017,
 doi:10.1364/OPTICA.4.000736) with the updates of a batch of points summed before they are
-applied, so that one batch is two batched transforms. The modulus that it asks for is
-√((I + c) / (|Fψ|² + c)) |Fψ|: a pixel that counted nothing then pulls as weakly as it
-tells, where √I / |Fψ| would set it to zero. With c → 0 it is the usual one, and bright
-pixels do not see c at all (variance stabilisation as by Anscombe 1948,
-doi:10.1093/biomet/35.3-4.246).
+applied, so that one batch is two batched transforms.
+
+Exit waves follow the Poisson likelihood, ψ′ = ψ + ½ (I / |Fψ|² − 1) ψ on the detector
+(Thibault & Guizar-Sicairos 2012, doi:10.1088/1367-2630/14/6/063004): it is unbiased where
+few photons are counted, where √I / |Fψ| sets every empty pixel to zero. A small count c
+under both keeps dim pixels finite, and what surpasses √I / |Fψ| by more than noise can is
+cut off: there the model is wrong, and the likelihood would pull without end.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ from napari_ptychonn.optics.windows import add_windows, cut_windows
 
 __all__ = ["Correction", "Sweep", "SweepBatch", "SweepSettings", "correct"]
 
-OFFSET = 0.2
+OFFSET = 0.02
 """c, photons."""
+_MOST_BEYOND = 1.0
+"""What of (√I − |Fψ|)² is believed to be noise, photons; its mean is about ¼."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +202,26 @@ def correct(waves: Tensor, counts: Tensor, mask: Tensor) -> Correction:
         Good pixels; the others keep what is modelled.
     """
     far = to_detector(waves)
-    offset = intensity(far) + OFFSET
-    inverse = offset.rsqrt()
-    ratio = ((counts + OFFSET).sqrt() * inverse - 1) * mask
-    missed = (ratio.square() * offset).sum((-2, -1))
-    modelled = offset - OFFSET
-    noise = (modelled / (1.6 + 4 * modelled) * mask).sum((-2, -1))
+    floor = intensity(far) + OFFSET
+    inverse = floor.rsqrt()
+    # √x − 1, and with ½ (√x − 1)² beside it ½ (x − 1), where x = (I + c) / (|Fψ|² + c).
+    root = ((counts + OFFSET).sqrt() * inverse - 1) * mask
+    square = root.square()
+    missed = (square * floor).sum((-2, -1))
+    ratio = root.add_(torch.minimum(square, _MOST_BEYOND * inverse.square()), alpha=0.5)
+    noise = (_noise(floor - OFFSET) * mask).sum((-2, -1))
     # As real numbers and in place: complex times real would make the real one complex first.
     torch.view_as_real(far).mul_(ratio.unsqueeze(-3).unsqueeze(-1))
     return Correction(to_object(far), missed, missed - noise, (counts * mask).sum((-2, -1)))
+
+
+def _noise(expected: Tensor) -> Tensor:
+    """Mean of (√(I + c) − √(m + c))² for Poisson counts I of mean m.
+
+    A rational function fitted to the sum over all counts, within 6 % of it for any m.
+    """
+    above = expected * (0.798 + 0.635 * expected)
+    return above / (1 + expected * (0.502 + 2.54 * expected))
 
 
 def _photons(probe: Tensor) -> Tensor:

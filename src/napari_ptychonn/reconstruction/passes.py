@@ -64,7 +64,7 @@ class Swept:
     Attributes
     ----------
     after, before : Tensor, (H, W) complex64
-        Object after and before the last sweep.
+        Object after and before the sweeps of the pass.
     light, unexplained : Tensor, (H, W) float32
         As the sweep summed them.
     probe : Tensor, (modes, h, w) complex64
@@ -176,10 +176,9 @@ def sweep_pass(
         object_regularisation=_SETTLING if settles else reach, update_probe=update_probe
     )
     wanted = sweeps_of_a_pass(cover_of(frame, probe))
-    beyond_noise = 0.0
+    beyond_noise, before = 0.0, object_
     for turn in range(wanted):
-        before = object_
-        sweep = Sweep(before.clone(), probe, measurements.mask, settings)
+        sweep = Sweep(object_.clone(), probe, measurements.mask, settings)
         for taken in run_sweep(
             sweep, measurements, frame, subsets_of(frame, probe, _SEEDS_PER_PASS * seed + turn),
             batch_size=batch_size, should_stop=should_stop, momentum=momentum,

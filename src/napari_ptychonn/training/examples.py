@@ -24,7 +24,15 @@ from napari_ptychonn.simulation.probes import (
 )
 from napari_ptychonn.simulation.samples import random_sample
 
-__all__ = ["ExampleSettings", "FieldBatch", "make_fields"]
+__all__ = ["DrawnFields", "ExampleSettings", "FieldBatch", "draw_fields", "expose", "make_fields"]
+
+
+Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
+
+_AT_ONCE = 16
+"""Points of every field that are measured at a time."""
+_MOST_PHOTONS = 1e9
+"""On a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +106,57 @@ class FieldBatch:
         add_windows(light.view(-1, light.shape[-1]), self.indices, power)
         return light
 
-    def to(self, device: torch.device | str) -> FieldBatch:
-        """Move every tensor."""
-        names = ("counts", "probe", "mask", "truth", "indices")
-        return FieldBatch(*(getattr(self, name).to(device, non_blocking=True) for name in names))
+
+@dataclass(frozen=True, slots=True)
+class DrawnFields:
+    """Fields before they are measured: what a processor draws while a GPU computes.
+
+    Attributes
+    ----------
+    truth : ndarray, (F, C, C) complex64
+        True objects.
+    corners : ndarray, (F, N, 2) int64
+        First pixels of the points' windows on each field's own canvas.
+    waves : ndarray, (F, modes, S, S) complex64
+        The light as it is, √photons.
+    probe : ndarray, (F, 1, S, S) complex64
+        The probe as told, √photons.
+    background : ndarray, (F, 1, 1, 1) float32
+        Stray photons on every pixel.
+    mask : ndarray, (F, S, S) bool
+        Good pixels, DC at the centre.
+    seed : int
+        Of the photon noise.
+    """
+
+    truth: NDArray[np.complex64]
+    corners: NDArray[np.int64]
+    waves: NDArray[np.complex64]
+    probe: NDArray[np.complex64]
+    background: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    seed: int
 
 
 def make_fields(
     settings: ExampleSettings,
     rng: np.random.Generator,
     *,
-    sample: Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]] = random_sample,
+    sample: Sampler = random_sample,
     kinds: tuple[str, ...] = PROBE_KINDS,
 ) -> FieldBatch:
-    """Make one batch.
+    """Draw one batch and measure it; parameters are those of :func:`draw_fields`."""
+    return expose(draw_fields(settings, rng, sample=sample, kinds=kinds), torch.device("cpu"))
+
+
+def draw_fields(
+    settings: ExampleSettings,
+    rng: np.random.Generator,
+    *,
+    sample: Sampler = random_sample,
+    kinds: tuple[str, ...] = PROBE_KINDS,
+) -> DrawnFields:
+    """Draw samples, probes, points and detectors of one batch.
 
     Parameters
     ----------
@@ -126,47 +171,61 @@ def make_fields(
     """
     size, fields = settings.size, settings.fields
     span = 2 * size
-    objects = np.empty((fields, span, span), np.complex64)
+    truth = np.empty((fields, span, span), np.complex64)
     corners = np.empty((fields, settings.points, 2), np.int64)
-    seen = np.empty((fields, 1, size, size), np.complex64)
-    told = np.empty_like(seen)
-    second = np.zeros_like(seen)
+    waves = np.zeros((fields, 2, size, size), np.complex64)
+    told = np.empty((fields, 1, size, size), np.complex64)
     background = np.zeros((fields, 1, 1, 1), np.float32)
     mask = np.ones((fields, size, size), bool)
     for field in range(fields):
-        objects[field] = sample((span, span), rng)
+        truth[field] = sample((span, span), rng)
         low, high = np.log(settings.photons)
         photons = np.exp(rng.uniform(low, high))
         right, wrong = _probe_pair(size, rng, kinds, rng.random() < settings.wrong_probe)
-        seen[field, 0] = right * np.sqrt(photons)
+        waves[field, 0] = right * np.sqrt(photons)
         told[field, 0] = wrong * np.sqrt(photons)
         corners[field] = _corners(right, settings.side, span - size, rng)
-        corners[field, :, 0] += field * span
         if rng.random() < settings.second_mode:
             share = rng.uniform(0.02, 0.15)
             axis = np.arange(size) - size // 2
             tilt = axis[:, None] * rng.normal() + axis[None, :] * rng.normal()
             mode = right * tilt
-            second[field, 0] = mode * np.sqrt(photons * share / (np.abs(mode) ** 2).sum())
+            waves[field, 1] = mode * np.sqrt(photons * share / (np.abs(mode) ** 2).sum())
         if rng.random() < settings.background:
             background[field] = photons / size**2 * np.exp(rng.uniform(np.log(1e-4), np.log(1e-2)))
         if rng.random() < settings.gaps:
             mask[field] = _gaps(size, rng)
-    truth = torch.from_numpy(objects)
-    indices = window_indices(torch.from_numpy(corners.reshape(-1, 2)), (size, size), span)
-    both = torch.from_numpy(np.concatenate((seen, second), 1))
-    patches = cut_windows(truth.view(-1, span), indices)
-    waves = both.repeat_interleave(settings.points, 0)
-    expected = diffract(waves, patches).view(fields, settings.points, size, size).numpy()
-    counts = rng.poisson(np.clip(expected + background, 0, 1e9)).astype(np.float32)
-    good = torch.from_numpy(np.fft.ifftshift(mask, (1, 2)))
-    return FieldBatch(
-        counts=torch.from_numpy(counts) * good[:, None],
-        probe=torch.from_numpy(told),
-        mask=good,
-        truth=truth,
-        indices=indices.view(fields, settings.points, size, size),
+    seed = int(rng.integers(2**62))
+    return DrawnFields(truth, corners, waves, told, background, mask, seed)
+
+
+@torch.no_grad()
+def expose(drawn: DrawnFields, device: torch.device) -> FieldBatch:
+    """Measure drawn fields on a device: the same photons for the same kind of device."""
+    fields, points = drawn.corners.shape[:2]
+    size, span = drawn.probe.shape[-1], drawn.truth.shape[-1]
+    truth, waves, probe, background = (
+        torch.from_numpy(part).to(device)
+        for part in (drawn.truth, drawn.waves, drawn.probe, drawn.background)
     )
+    corners = drawn.corners.copy()
+    corners[..., 0] += span * np.arange(fields)[:, None]
+    places = torch.from_numpy(corners.reshape(-1, 2)).to(device)
+    indices = window_indices(places, (size, size), span)
+    good = torch.from_numpy(np.fft.ifftshift(drawn.mask, (1, 2))).to(device)
+    generator = torch.Generator(device).manual_seed(drawn.seed)
+    counts = torch.empty((fields, points, size, size), device=device)
+    indices = indices.view(counts.shape)
+    canvas = truth.view(-1, span)
+    for start in range(0, points, _AT_ONCE):
+        part = indices[:, start : start + _AT_ONCE]
+        patches = cut_windows(canvas, part.reshape(-1, size, size))
+        light = waves.repeat_interleave(part.shape[1], 0)
+        expected = diffract(light, patches).view(part.shape) + background
+        counts[:, start : start + _AT_ONCE] = torch.poisson(
+            expected.clamp(0, _MOST_PHOTONS), generator
+        )
+    return FieldBatch(counts * good[:, None], probe, good, truth, indices)
 
 
 def _probe_pair(

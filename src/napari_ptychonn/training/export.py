@@ -26,7 +26,7 @@ def trained_card(trained: Trained, settings: PretrainSettings, name: str) -> Net
     name : str
         Name in lists.
     """
-    told = {key: value for key, value in asdict(settings).items() if key not in ("folder", "start")}
+    told = {key: value for key, value in asdict(settings).items() if key not in ("folder", "start", "workers")}
     if settings.start is not None:
         parent = read_card(resolve(settings.start))
         told["started_from"] = {"name": parent.name, "training": dict(parent.training)}
@@ -52,7 +52,7 @@ def trained_card(trained: Trained, settings: PretrainSettings, name: str) -> Net
     return NetworkCard(
         name=name,
         family="ptychonn-probe",
-        architecture={"channels": list(settings.channels)},
+        architecture={"channels": list(settings.channels), "blocks": settings.blocks},
         needs_probe=True,
         training=training,
         metrics=metrics,

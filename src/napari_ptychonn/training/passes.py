@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,7 @@ from napari_ptychonn.optics.sweep import correct
 from napari_ptychonn.optics.windows import add_windows, cut_windows
 from napari_ptychonn.training.examples import FieldBatch
 
-__all__ = ["PassState", "run_pass", "sweep_fields"]
+__all__ = ["PassState", "SweptFields", "run_pass", "sweep_fields"]
 
 
 class PassState:
@@ -27,6 +29,26 @@ class PassState:
         self.object = torch.ones_like(batch.truth)
 
 
+@dataclass(frozen=True, slots=True)
+class SweptFields:
+    """What one sweep over every field left, (F, C, C) each.
+
+    Attributes
+    ----------
+    object : Tensor, complex
+        Objects after it.
+    mean : Tensor, complex
+        Mean of them over the subsets, later ones weighing more.
+    light, unexplained : Tensor, float
+        As :class:`~napari_ptychonn.optics.sweep.Sweep` sums them.
+    """
+
+    object: Tensor
+    mean: Tensor
+    light: Tensor
+    unexplained: Tensor
+
+
 def run_pass(
     network: ProbeAwareNet,
     state: PassState,
@@ -35,6 +57,7 @@ def run_pass(
     sweeps: int,
     regularisation: float,
     autocast: bool,
+    averaged: bool = True,
     turn: Tensor | None = None,
 ) -> Tensor:
     """Go on by one pass; return its objects (F, C, C) with their graph.
@@ -53,62 +76,59 @@ def run_pass(
         α of the sweeps.
     autocast : bool
         Run convolutions in bfloat16.
+    averaged : bool
+        Whether the network sees the mean of the last sweep, as after the first pass of a job.
     turn : Tensor, (F, 1, 1) complex, optional
         Unit factors under which the network sees the objects.
     """
     with torch.no_grad():
+        before = state.object
         for _ in range(sweeps):
-            before = state.object
-            after, light, unexplained = sweep_fields(state, subsets, regularisation)
-            state.object = after
-        error = object_error(light, unexplained)
+            swept = sweep_fields(state, subsets, regularisation)
+            state.object = swept.object
+        after = swept.mean if averaged else swept.object
+        error = object_error(swept.light, swept.unexplained)
         if turn is not None:
             after, before = after * turn, before * turn
-    found = network.improve(after, before, light, error, autocast=autocast)
+    found = network.improve(after, before, swept.light, error, autocast=autocast)
     if turn is not None:
         found = found * turn.conj()
     state.object = found.detach()
     return found
 
 
-def sweep_fields(
-    state: PassState, subsets: int, regularisation: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One sweep over every field at once.
-
-    Returns
-    -------
-    object : Tensor, (F, C, C) complex
-        Objects after it.
-    light, unexplained : Tensor, (F, C, C) float
-        As :class:`~napari_ptychonn.optics.sweep.Sweep` sums them.
-    """
+def sweep_fields(state: PassState, subsets: int, regularisation: float) -> SweptFields:
+    """One sweep over every field at once."""
     batch = state.batch
     fields, points, size = batch.counts.shape[:3]
     span = batch.truth.shape[-1]
     canvas = state.object.reshape(-1, span).clone()
+    mean = canvas.clone()
     unexplained = torch.zeros(canvas.shape, device=canvas.device)
-    total = torch.zeros(canvas.shape, device=canvas.device)
-    probe = batch.probe
-    power = probe.abs().square().sum(1)
-    order = torch.randperm(points)
-    for chosen in order.split(-(-points // subsets)):
+    total = torch.zeros_like(unexplained)
+    probe = batch.probe[:, :1]
+    back = probe.conj()
+    power = probe[:, 0].abs().square()
+    order = torch.randperm(points).to(canvas.device)
+    for number, chosen in enumerate(order.split(-(-points // subsets))):
         count = len(chosen)
-        indices = batch.indices[:, chosen].reshape(-1, size, size)
-        local = probe.repeat_interleave(count, 0)
-        mask = batch.mask.repeat_interleave(count, 0)
-        patches = cut_windows(canvas, indices)
-        waves = local * patches.unsqueeze(1)
-        found = correct(waves, batch.counts[:, chosen].reshape(-1, size, size), mask)
+        indices = batch.indices[:, chosen]
+        waves = probe * cut_windows(canvas, indices)
+        counts = batch.counts[:, chosen].reshape(-1, size, size)
+        mask = batch.mask[:, None].expand(-1, count, -1, -1).reshape(-1, size, size)
+        found = correct(waves.reshape(-1, 1, size, size), counts, mask)
         pull = torch.zeros_like(canvas)
-        light = torch.zeros(canvas.shape, device=canvas.device)
-        bright = power.repeat_interleave(count, 0)
-        add_windows(pull, indices, (local.conj() * found.change).sum(1))
-        add_windows(light, indices, bright)
-        share = (found.unexplained / found.counted.clamp_min(1.0))[:, None, None]
-        add_windows(unexplained, indices, share * bright)
+        add_windows(pull, indices, back * found.change.view(fields, count, size, size))
+        bright = power[:, None].expand(-1, count, -1, -1)
+        share = (found.unexplained / found.counted.clamp_min(1.0)).view(fields, count, 1, 1)
+        # Light and error go the same way: as one complex number they go together.
+        seen = torch.zeros_like(canvas)
+        add_windows(seen, indices, torch.complex(bright.contiguous(), share * bright))
+        light = seen.real
         total += light
+        unexplained += seen.imag
         peak = light.view(fields, -1).amax(1).repeat_interleave(span)[:, None].clamp_min(1e-6)
         canvas = canvas + pull / ((1 - regularisation) * light + regularisation * peak)
+        mean.lerp_(canvas, 2 / (number + 2))
     shape = (fields, span, span)
-    return canvas.view(shape), total.view(shape), unexplained.view(shape)
+    return SweptFields(*(part.view(shape) for part in (canvas, mean, total, unexplained)))

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,13 +23,9 @@ from napari_ptychonn.reconstruction.events import (
     ShouldStop,
     never,
 )
-from napari_ptychonn.training.checkpoint import (
-    load_checkpoint,
-    random_state,
-    restore_random_state,
-    save_checkpoint,
-)
+from napari_ptychonn.training.checkpoint import load_checkpoint, save_checkpoint
 from napari_ptychonn.training.examples import ExampleSettings
+from napari_ptychonn.training.feeder import drawn_examples, generator_of
 from napari_ptychonn.training.recipes import recipe_of
 from napari_ptychonn.training.run import TrainingRun, cosine
 
@@ -51,6 +46,8 @@ class PretrainSettings:
         What to train.
     channels : tuple of int
         Widths of a `ptychonn-probe` network.
+    blocks : int
+        Its residual blocks at the coarsest level.
     steps : int
         Optimiser steps of the whole schedule.
     minutes : float or None
@@ -69,6 +66,8 @@ class PretrainSettings:
         Run convolutions in bfloat16.
     seed : int
         Seed of weights and examples.
+    workers : int
+        Processes that draw examples; 0: this one. The examples are the same.
     start : Path or None
         Network file whose weights to start from; None: fresh ones. A checkpoint in the
         folder wins over it.
@@ -76,7 +75,8 @@ class PretrainSettings:
 
     folder: Path
     family: Family = "ptychonn-probe"
-    channels: tuple[int, int, int] = (32, 64, 128)
+    channels: tuple[int, int, int] = (64, 128, 192)
+    blocks: int = 3
     steps: int = 6_000
     minutes: float | None = None
     device: str = "cpu"
@@ -86,6 +86,7 @@ class PretrainSettings:
     validate_every: int = 250
     bf16: bool = True
     seed: int = 0
+    workers: int = 0
     start: Path | None = None
 
 
@@ -126,9 +127,8 @@ def pretrain(
         The checkpoint cannot be written or read.
     """
     device = torch.device(settings.device)
-    recipe = recipe_of(settings.family, settings.examples, settings.channels)
+    recipe = recipe_of(settings.family, settings.examples, settings.channels, settings.blocks)
     torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
     module = recipe.module()
     if settings.start is not None:
         _start_from(module, settings.start, settings.family)
@@ -140,30 +140,41 @@ def pretrain(
         settings.ema,
     )
     metrics: dict[str, float] = {}
+    taken = 0
     told = json.dumps(asdict(settings), default=str)
 
     def keep() -> None:
-        state = {**run.state(), "metrics": metrics, "settings": told}
-        save_checkpoint(checkpoint, {**state, "random": random_state(rng)})
+        state = {**run.state(), "metrics": metrics, "settings": told, "taken": taken}
+        save_checkpoint(checkpoint, state)
 
     checkpoint = settings.folder / "checkpoint.pt"
     if checkpoint.exists():
         state = load_checkpoint(checkpoint)
         run.restore(state)
-        metrics = state["metrics"]
-        restore_random_state(rng, state["random"])
+        metrics, taken = state["metrics"], state["taken"]
     started = time.monotonic()
     saved = started
+    validated = run.step
     stopped = False
+    examples = drawn_examples(recipe, settings.seed, taken, settings.workers)
     while run.step < settings.steps:
         spent = time.monotonic() - started
         stopped = should_stop() or (settings.minutes is not None and spent > settings.minutes * 60)
         if stopped:
             break
-        run.learn(recipe.loss(run.network, rng, device, autocast=settings.bf16))
-        yield Progress("training", run.step, settings.steps)
+        drawn = next(examples)
+        rng = generator_of(settings.seed, taken, drawing=False)
+        torch.manual_seed(int(rng.integers(2**62)))
+        for loss in recipe.losses(run.network, drawn, rng, device, autocast=settings.bf16):
+            run.learn(loss)
+            yield Progress("training", run.step, settings.steps)
+            if run.step >= settings.steps:
+                break
+        # Only between examples can it go on where it was.
+        taken += 1
         now = time.monotonic()
-        if run.step % settings.validate_every == 0 or run.step == settings.steps:
+        if run.step >= settings.steps or run.step - validated >= settings.validate_every:
+            validated = run.step
             with run.averaged() as network:
                 metrics = recipe.validate(network, device, autocast=settings.bf16)
             metrics["training loss"] = run.loss

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,32 +19,57 @@ from napari_ptychonn.optics.windows import cut_windows, window_indices
 from napari_ptychonn.simulation.samples import SAMPLE_KINDS, make_sample
 from napari_ptychonn.simulation.settings import SAMPLE_SCANS
 from napari_ptychonn.simulation.simulate import simulate_lazily
-from napari_ptychonn.training.examples import ExampleSettings, FieldBatch, make_fields
+from napari_ptychonn.training.examples import (
+    DrawnFields,
+    ExampleSettings,
+    FieldBatch,
+    draw_fields,
+    expose,
+)
 from napari_ptychonn.training.losses import patch_error, tile_error
 from napari_ptychonn.training.passes import PassState, run_pass
 
-__all__ = ["HELD_OUT_SAMPLES", "PatternRecipe", "ProbeRecipe", "Recipe", "recipe_of"]
+__all__ = [
+    "FORMS",
+    "HELD_OUT_SAMPLES",
+    "FieldForm",
+    "PatternRecipe",
+    "ProbeRecipe",
+    "Recipe",
+    "recipe_of",
+]
 
 HELD_OUT_SAMPLES = ("siemens-star",)
 """Sample kinds that no training draws from; validation does."""
 
 VALIDATION_SEED = 20_201_027
+_VALIDATED = 16
 _FLOOR = 1e-5
 
 Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
 
 
 class Recipe(Protocol):
-    """Examples, loss and validation of one family."""
+    """Examples, losses and validation of one family."""
 
     def module(self) -> nn.Module:
         """Return a network with fresh weights."""
         ...
 
-    def loss(
-        self, network: Any, rng: np.random.Generator, device: torch.device, *, autocast: bool
-    ) -> Tensor:
-        """Loss of the next batch, a scalar with its graph."""
+    def draw(self, rng: np.random.Generator) -> Any:
+        """Draw what the next losses are about; it may run in another process."""
+        ...
+
+    def losses(
+        self,
+        network: Any,
+        drawn: Any,
+        rng: np.random.Generator,
+        device: torch.device,
+        *,
+        autocast: bool,
+    ) -> Iterator[Tensor]:
+        """Losses of what was drawn, scalars with their graphs; one optimiser step for each."""
         ...
 
     def validate(self, network: Any, device: torch.device, *, autocast: bool) -> dict[str, float]:
@@ -52,15 +77,54 @@ class Recipe(Protocol):
         ...
 
 
-def recipe_of(family: Family, examples: ExampleSettings, channels: tuple[int, int, int]) -> Recipe:
-    """Recipe of a family; `channels` are the widths of a `ptychonn-probe` network."""
-    return (
-        ProbeRecipe(examples, channels) if family == "ptychonn-probe" else PatternRecipe(examples)
-    )
+def recipe_of(
+    family: Family, examples: ExampleSettings, channels: tuple[int, int, int], blocks: int = 2
+) -> Recipe:
+    """Recipe of a family; `channels` and `blocks` are those of a `ptychonn-probe` network."""
+    if family == "ptychonn-probe":
+        return ProbeRecipe(examples, channels, blocks)
+    return PatternRecipe(examples)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldForm:
+    """How often fields have a pattern side and a number of points, and how many fields there are.
+
+    Attributes
+    ----------
+    chance : float
+        Share of the batches.
+    size, side, fields : float
+        In units of the settings'.
+    """
+
+    chance: float
+    size: int
+    side: float
+    fields: float
+
+
+FORMS = (
+    FieldForm(0.3, 1, 1, 1),
+    FieldForm(0.4, 1, 1.5, 0.5),
+    FieldForm(0.2, 1, 2 / 3, 1),
+    FieldForm(0.1, 2, 1, 0.25),
+)
+"""As they are; denser; points so far apart that they hardly overlap; larger patterns."""
+_SUBSETS = (4, 9, 18, 40)
+_FIRST_REACHES, _REACHES = (0.05, 0.05, 0.1, 0.2), (0.1, 0.2, 0.2, 1.0, 1.0)
+_SWEEPS = (1, 1, 1, 2, 3)
+_SPARSE_SWEEPS = (1, 2, 4, 8)
+_SPARSE_POINTS = 20
+_LONG_CHANCE, _LONG = 0.08, (8, 25)
 
 
 class ProbeRecipe:
     """`ptychonn-probe`: any sample under any probe, in passes.
+
+    A batch goes through some passes, and every pass has a loss of its own. The sweeps of a
+    pass are drawn from all that a job may do: far-reaching or averaging ones, few or many, in
+    few or many subsets.
 
     Parameters
     ----------
@@ -68,10 +132,10 @@ class ProbeRecipe:
         What the fields look like.
     channels : tuple of int
         Widths of the network.
-    large_share : float
-        Share of batches with patterns twice as large (and a fourth as many fields).
-    dense_share : float
-        Of the others, share of batches with 2.25 times as many points in half as many fields.
+    blocks : int
+        Its residual blocks at the coarsest level.
+    forms : tuple of FieldForm
+        What batches are drawn.
     most_passes : int
         A batch goes through one to this many passes.
     turned : float
@@ -83,60 +147,71 @@ class ProbeRecipe:
         self,
         examples: ExampleSettings,
         channels: tuple[int, int, int],
+        blocks: int = 2,
         *,
-        large_share: float = 0.1,
-        dense_share: float = 0.6,
-        most_passes: int = 3,
+        forms: tuple[FieldForm, ...] = FORMS,
+        most_passes: int = 5,
         turned: float = 0.5,
     ) -> None:
         self._examples = examples
-        self._channels = channels
-        self._large_share = large_share
-        self._dense_share = dense_share
+        self._channels, self._blocks = channels, blocks
+        self._forms = forms
         self._most_passes = most_passes
         self._turned = turned
         self._validation = _validation_fields(examples)
 
     def module(self) -> ProbeAwareNet:
         """Return a network with fresh weights."""
-        return ProbeAwareNet(self._channels)
+        return ProbeAwareNet(self._channels, self._blocks)
 
-    def loss(
+    def draw(self, rng: np.random.Generator) -> DrawnFields:
+        """Fields of one form."""
+        chances = np.array([form.chance for form in self._forms])
+        form = self._forms[int(rng.choice(len(self._forms), p=chances / chances.sum()))]
+        usual = self._examples
+        examples = replace(
+            usual,
+            size=usual.size * form.size,
+            side=max(2, round(usual.side * form.side)),
+            fields=max(1, round(usual.fields * form.fields)),
+        )
+        return draw_fields(examples, rng, sample=training_sample)
+
+    def losses(
         self,
         network: ProbeAwareNet,
+        drawn: DrawnFields,
         rng: np.random.Generator,
         device: torch.device,
         *,
         autocast: bool,
-    ) -> Tensor:
-        """Mean log error over all passes: every dose and every pass counts alike."""
-        examples = self._examples
-        if rng.random() < self._large_share:
-            fields = max(1, examples.fields // 4)
-            examples = replace(examples, size=2 * examples.size, fields=fields)
-        elif rng.random() < self._dense_share:
-            fields = max(1, examples.fields // 2)
-            examples = replace(examples, side=examples.side * 3 // 2, fields=fields)
-        batch = make_fields(examples, rng, sample=training_sample).to(device)
+    ) -> Iterator[Tensor]:
+        """Mean log error after each pass: every dose counts alike."""
+        batch = expose(drawn, device)
         turn = None
         if rng.random() < self._turned:
-            angle = torch.from_numpy(rng.uniform(0, 2 * np.pi, (examples.fields, 1, 1)))
+            angle = torch.from_numpy(rng.uniform(0, 2 * np.pi, (len(drawn.truth), 1, 1)))
             turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64).to(device)
         state = PassState(batch)
         weight = loss_weight(batch)
-        losses = []
-        for _ in range(rng.integers(1, self._most_passes + 1)):
+        points = batch.counts.shape[1]
+        usual = _SPARSE_SWEEPS if points <= _SPARSE_POINTS else _SWEEPS
+        for number in range(int(rng.integers(1, self._most_passes + 1))):
+            reach = float(rng.choice(_REACHES if number else _FIRST_REACHES))
+            sweeps = int(rng.choice(usual))
+            if number and rng.random() < _LONG_CHANCE:
+                reach, sweeps = 1.0, int(rng.integers(*_LONG))
             found = run_pass(
                 network,
                 state,
-                subsets=int(rng.choice((9, 18, 40))),
-                sweeps=int(rng.choice((1, 1, 2, 3))),
-                regularisation=float(rng.choice((0.05, 0.1, 0.2))),
+                subsets=min(int(rng.choice(_SUBSETS)), max(1, points // 2)),
+                sweeps=sweeps,
+                regularisation=reach,
                 autocast=autocast,
+                averaged=number > 0,
                 turn=turn,
             )
-            losses.append(_log_error(found, batch, weight))
-        return torch.stack(losses).mean()
+            yield _log_error(found, batch, weight)
 
     @torch.no_grad()
     def validate(
@@ -145,14 +220,15 @@ class ProbeRecipe:
         """Errors of passes 1 to 3 on unseen samples, of trained kinds and of one held out."""
         found = {}
         for name, fields in self._validation.items():
-            batch = fields.to(device)
+            batch = expose(fields, device)
             state, weight = PassState(batch), loss_weight(batch)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(VALIDATION_SEED)
                 for number in range(1, 4):
                     objects = run_pass(
-                        network, state, subsets=18, sweeps=1, regularisation=0.1, autocast=autocast
-                    )
+                        network, state, subsets=18, sweeps=1, regularisation=0.1,
+                        autocast=autocast, averaged=number > 1,
+                    )  # fmt: skip
                     error = patch_error(objects, batch.truth, weight).clamp_min(0)
                     power = patch_error(torch.zeros_like(objects), batch.truth, weight)
                     found[f"{name} pass {number}"] = float((error / power).sqrt().mean())
@@ -192,13 +268,23 @@ class PatternRecipe:
         """Return the published network with fresh weights."""
         return PtychoNN()
 
-    def loss(
-        self, network: PtychoNN, rng: np.random.Generator, device: torch.device, *, autocast: bool
-    ) -> Tensor:
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Patterns, and the patches that they are of."""
+        return self._draw(rng, training_sample)
+
+    def losses(
+        self,
+        network: PtychoNN,
+        drawn: tuple[Tensor, Tensor],
+        rng: np.random.Generator,  # noqa: ARG002
+        device: torch.device,
+        *,
+        autocast: bool,
+    ) -> Iterator[Tensor]:
         """Mean root error."""
-        patterns, truth = self._draw(rng, training_sample)
+        patterns, truth = drawn
         patches = self._predict(network, patterns.to(device), autocast=autocast)
-        return _root_error(patches, truth.to(device), self._weight.to(device)).mean()
+        yield _root_error(patches, truth.to(device), self._weight.to(device)).mean()
 
     @torch.no_grad()
     def validate(
@@ -256,11 +342,14 @@ def _log_error(found: Tensor, batch: FieldBatch, weight: Tensor) -> Tensor:
     return 0.5 * ((whole + _FLOOR).log() + (tiles + _FLOOR).log()).mean()
 
 
-def _validation_fields(usual: ExampleSettings) -> dict[str, FieldBatch]:
+def _validation_fields(usual: ExampleSettings) -> dict[str, DrawnFields]:
     rng = np.random.default_rng(VALIDATION_SEED)
-    right = replace(usual, wrong_probe=0, gaps=0, background=0, second_mode=0)
+    right = replace(
+        usual, fields=min(usual.fields, _VALIDATED), wrong_probe=0, gaps=0, background=0,
+        second_mode=0,
+    )  # fmt: skip
     return {
-        f"{name} {dose:.0e} photons": make_fields(
+        f"{name} {dose:.0e} photons": draw_fields(
             replace(right, photons=(dose, dose * 1.001)), rng, sample=sampler
         )
         for name, sampler in (("seen kinds", training_sample), ("held-out kind", held_out_sample))

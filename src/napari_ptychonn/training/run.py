@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_ptychonn.network.weights import channels_last
 
@@ -60,19 +59,13 @@ class TrainingRun:
             name: value.detach().clone() for name, value in network.state_dict().items()
         }
         self.step = 0
-        self._loss = torch.zeros((), device=next(network.parameters()).device)
+        self._loss: Tensor | float = 0.0
         self.rate_at = rate_at
         self._optimiser = optimiser
         self._ema = ema
-        self._floats, self._others = _pairs(self.average, self.network.state_dict())
-
-    @property
-    def loss(self) -> float:
-        """Running mean of the loss; a GPU is waited for."""
-        return float(self._loss)
 
     def learn(self, loss: Tensor) -> None:
-        """One optimiser step; nothing in it waits for a GPU."""
+        """One optimiser step."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.rate_at(self.step)
         self._optimiser.zero_grad(set_to_none=True)
@@ -82,10 +75,21 @@ class TrainingRun:
         self.step += 1
         decay = min(self._ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            get_ema_multi_avg_fn(decay)(*self._floats, None)
-            for kept, value in zip(*self._others, strict=True):
-                kept.copy_(value)
-            self._loss.lerp_(loss.detach().to(self._loss), 0.02 if self.step > 50 else 0.2)
+            own = self.network.state_dict()
+            moving = [name for name, value in own.items() if value.is_floating_point()]
+            torch._foreach_lerp_(
+                [self.average[name] for name in moving], [own[name] for name in moving], 1 - decay
+            )
+            for name in own.keys() - set(moving):
+                self.average[name].copy_(own[name])
+        # Not as a number: a GPU would have to be waited for at every step.
+        share = 0.02 if self.step > 50 else 0.2
+        self._loss = self._loss + (loss.detach() - self._loss) * share
+
+    @property
+    def loss(self) -> float:
+        """Running mean of the loss."""
+        return float(self._loss)
 
     def averaged(self) -> AbstractContextManager[nn.Module]:
         """The network with the averaged weights, for as long as the block runs."""
@@ -119,8 +123,7 @@ class TrainingRun:
         for name, value in state["average"].items():
             self.average[name].copy_(value)
         self._optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-        self._loss.fill_(state["loss"])
+        self.step, self._loss = state["step"], state["loss"]
 
     def go_back(self, weights: Mapping[str, Tensor]) -> None:
         """Go on from other weights, with the optimiser's memory cleared."""
@@ -128,16 +131,3 @@ class TrainingRun:
         for name, value in weights.items():
             self.average[name].copy_(value)
         self._optimiser.state.clear()
-
-
-def _pairs(
-    kept: Mapping[str, Tensor], values: Mapping[str, Tensor]
-) -> tuple[tuple[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]:
-    """The same tensors of two states, side by side: first those of floats, then the others."""
-    found: tuple[tuple[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
-    found = (([], []), ([], []))
-    for name, value in values.items():
-        ours, theirs = found[0 if value.is_floating_point() else 1]
-        ours.append(kept[name])
-        theirs.append(value)
-    return found
