@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.result import Reconstruction
     from napari_ptychonn.simulation.simulate import Simulation
 
-__all__ = ["KINDS", "against_truth", "scan_of", "usual_probe"]
+__all__ = ["KINDS", "against_truth", "around", "corner_px", "scan_of", "usual_probe"]
 
 _SIDE = 420
 _PERIOD_PX = 12.0
@@ -85,5 +85,15 @@ def against_truth(simulation: Simulation, result: Reconstruction, region: Rectan
 
     truth = simulation.truth
     corner = (truth.corner_m[0] / truth.pixel_m, truth.corner_m[1] / truth.pixel_m)
-    own = (result.corner[0] / result.pixel[0], result.corner[1] / result.pixel[1])
-    return compare(result.object, own, truth.object, corner, region)
+    return compare(result.object, corner_px(result), truth.object, corner, region)
+
+
+def around(positions: NDArray[np.float64]) -> Rectangle:
+    """The rectangle that positions (N, 2) span."""
+    (top, left), (bottom, right) = positions.min(0), positions.max(0)
+    return (float(top), float(left)), (float(bottom), float(right))
+
+
+def corner_px(result: Reconstruction) -> tuple[float, float]:
+    """Where a result's first pixel lies, object pixels."""
+    return result.corner[0] / result.pixel[0], result.corner[1] / result.pixel[1]

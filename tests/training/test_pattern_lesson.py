@@ -94,9 +94,48 @@ def test_computed_patterns_are_as_bright_as_the_measured_ones(
     list(lesson.look(network.module, rng, should_stop=never))
     target = lesson._target
     points = torch.arange(0, target.room.n_points, 5)
-    patterns, _, _ = target.computed(points, rng)
+    patterns, _, _ = target.computed(points, torch.Generator().manual_seed(0))
     measured = target.room.measurements.counts(points)
     assert patterns.sum() == pytest.approx(float(measured.sum()), rel=0.1)
+
+
+def test_a_hurried_pace_learns_the_same_and_tells_less_often(
+    taught_simulation, small_network, truth, monkeypatch
+):
+    asked = settings(small_network, teacher="labels", steps=20)
+    slow, _ = run(taught_simulation.scan, asked, labels=[truth])
+    init = PatternLesson.__init__
+
+    def hurry(self, *args, **more):
+        init(self, *args, **more)
+        self.pace = 8
+
+    monkeypatch.setattr(PatternLesson, "__init__", hurry)
+    fast, events = run(taught_simulation.scan, asked, labels=[truth])
+    assert fast.after.loss == slow.after.loss
+    assert fast.step == 20
+    told = [event.done for event in events if isinstance(event, Progress)]
+    assert [done for done in told if done in (8, 16, 20)] == [8, 16, 20]
+    assert 9 not in told
+
+
+def test_a_hurried_training_whose_loss_is_not_finite_goes_back(
+    taught_simulation, small_network, truth, monkeypatch
+):
+    honest, calls = PatternLesson.loss, []
+
+    def broken(self, network, rng):
+        self.pace = 4
+        calls.append(1)
+        loss = honest(self, network, rng)
+        return loss * torch.nan if len(calls) == 6 else loss
+
+    monkeypatch.setattr(PatternLesson, "loss", broken)
+    result, _ = run(
+        taught_simulation.scan, settings(small_network, teacher="labels"), labels=[truth]
+    )
+    assert any("half the learning rate" in text for text in result.messages)
+    assert all(torch.isfinite(value).all() for value in result.state.values())
 
 
 def test_the_published_recipe_is_absolute_errors_and_a_cyclic_rate(

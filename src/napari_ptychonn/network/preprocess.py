@@ -21,6 +21,7 @@ __all__ = [
     "FLUX_QUANTILE",
     "StackStatistics",
     "gather_statistics",
+    "levels",
     "needs_statistics",
     "patch_pixel_scale",
     "processed_shape",
@@ -220,20 +221,40 @@ def transform(
         return batch.astype(np.float32)
     if statistics is None:
         raise ValueError("this preprocessing needs the statistics of the whole scan")
+    offset, factor = levels(preprocessing, statistics)
+    return ((batch - offset) * factor).astype(np.float32)
+
+
+def levels(
+    preprocessing: Preprocessing, statistics: StackStatistics | None
+) -> tuple[NDArray[np.float64], float]:
+    """What :func:`transform` subtracts from the shrunk counts, and then multiplies them by.
+
+    Parameters are those of :func:`transform`, and so are the errors.
+
+    Returns
+    -------
+    offset : ndarray, (h, w) or () float64
+        Counts.
+    factor : float
+        For both.
+    """
+    offset, factor = np.zeros(()), 1.0
+    if statistics is None:
+        return offset, factor
     if preprocessing.subtract_mean_pattern:
-        batch -= statistics.mean_pattern
+        offset = statistics.mean_pattern
     if preprocessing.standardise:
         # A flux would be divided out again.
-        batch -= statistics.mean
-        batch /= statistics.std
-    elif preprocessing.flux is not None:
+        return offset + statistics.mean, 1 / statistics.std
+    if preprocessing.flux is not None:
         if statistics.flux <= 0:
             raise ScanError(
                 "patterns", None, "almost no pattern has a photon, so the flux is unknown",
                 remedy="check the mask and the patterns' dataset",
             )  # fmt: skip
-        batch *= preprocessing.flux / statistics.flux
-    return batch.astype(np.float32)
+        factor = preprocessing.flux / statistics.flux
+    return offset, factor
 
 
 def _good(patterns: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from napari_ptychonn.errors import SettingsError
 
-__all__ = ["Device", "available_devices", "choose_device", "describe_device", "runs_bfloat16"]
+__all__ = [
+    "Device",
+    "available_devices",
+    "choose_device",
+    "describe_device",
+    "runs_bfloat16",
+    "tried_convolutions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +90,17 @@ def runs_bfloat16(device: torch.device) -> bool:
         able = asked() if asked else {}
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
+
+
+@contextmanager
+def tried_convolutions(wanted: bool) -> Iterator[None]:
+    """While the block runs, a GPU tries the ways of every convolution, and takes the fastest.
+
+    It pays where the same shapes come a thousand times.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = wanted or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

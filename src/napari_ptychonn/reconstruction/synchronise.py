@@ -7,9 +7,11 @@ iterations alone settle neighbours at once and a whole scan hardly ever; so neig
 are merged into groups, groups into larger ones, and the few that are left are solved
 exactly before the phases are refined on the way back. Where patches overlap little, that
 may leave vortices, which no local step can undo: the leading eigenvector of the whole,
-started from there, has none, and Newton's method settles the rest. Patches enter as sums over cells
-of a few pixels that lie alike on the object for all of them, which keeps the linear
-algebra small and loses nothing that a global phase needs.
+started from there, has none, and Newton's method settles the rest. Patches enter as means over
+cells of a few pixels that lie alike on the object for all of them, which keeps the linear
+algebra small. Their light weighs the cells, and not the pixels inside one: patches lit from
+two sides would see the structure of a cell differently, and the little that this turns each
+of them adds up over a scan (the phase SSIM of 161×61 exact patches was 0.59).
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def cell_size(n_points: int, patch_shape: tuple[int, int]) -> int:
 
 
 def cell_rows(patches: Tensor, weight: Tensor, frame: Frame, cell: int) -> csr_array:
-    """Weighted sums of patches over the cells of the object.
+    """Means of patches over the cells of the object, weighted with the light there.
 
     Parameters
     ----------
@@ -61,8 +63,8 @@ def cell_rows(patches: Tensor, weight: Tensor, frame: Frame, cell: int) -> csr_a
     Returns
     -------
     csr_array, (B, cells) complex64
-        Σ w_j O_j of every cell; cells where a patch has under 2 % of its brightest
-        cell's light are left out.
+        Mean of O_j over every cell, times the root of Σ w_j; cells where a patch has
+        under 2 % of its brightest cell's light are left out.
     """
     batch, height, width = patches.shape
     tall, wide = height // cell + 2, width // cell + 2
@@ -73,7 +75,7 @@ def cell_rows(patches: Tensor, weight: Tensor, frame: Frame, cell: int) -> csr_a
     local = rows[:, :, None] * wide + columns[:, None, :]
     local = local + torch.arange(batch, device=patches.device)[:, None, None] * (tall * wide)
     sums = torch.zeros(batch * tall * wide, dtype=patches.dtype, device=patches.device)
-    sums.index_add_(0, local.reshape(-1), (weight * patches).reshape(-1))
+    sums.index_add_(0, local.reshape(-1), patches.reshape(-1))
     light = torch.zeros(batch * tall * wide, device=patches.device)
     light.index_add_(0, local.reshape(-1), weight.expand_as(patches).reshape(-1))
     light = light.view(batch, -1)
@@ -86,7 +88,8 @@ def cell_rows(patches: Tensor, weight: Tensor, frame: Frame, cell: int) -> csr_a
     )
     pointers = np.concatenate(([0], bright.sum(1).cumsum(0).cpu().numpy()))
     n_cells = (frame.shape[0] // cell + 3) * across
-    values = sums.view(batch, -1)[bright] / light[bright].sqrt()
+    # Cells cut by the patch's edge have fewer pixels, and so count less.
+    values = sums.view(batch, -1)[bright] * light[bright].sqrt() / cell**2
     return csr_array(
         (values.cpu().numpy(), places[bright].cpu().numpy(), pointers), shape=(batch, n_cells)
     )

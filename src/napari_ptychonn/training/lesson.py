@@ -48,6 +48,9 @@ class Lesson(Protocol):
     is_log: bool
     """Whether losses are the logarithm of an error."""
 
+    pace: int
+    """Steps that are done before anyone asks how they went; to ask makes a GPU run dry."""
+
     def settle(self, network: nn.Module, /, *, should_stop: ShouldStop) -> Iterator[Message]:
         """Do what comes before the first step, and is not learned."""
         ...

@@ -2,7 +2,7 @@
 
 From labels: patches of a reconstruction, cut at the exact positions, weighted with the light
 and compared at the best global phase, or by the published recipe. Where the probe is known,
-half of a batch are patterns computed from the label, turned and mirrored. From the patterns
+a part of a batch are patterns computed from the label, turned and mirrored. From the patterns
 themselves: the patches' own diffraction patterns against the measured ones, and the
 agreement of each patch with what all patches together say, stitched anew with every look.
 """
@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_ptychonn.network.card import NetworkCard
@@ -23,7 +22,6 @@ from napari_ptychonn.network.preprocess import (
     StackStatistics,
     gather_statistics,
     needs_statistics,
-    transform,
 )
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector
@@ -34,6 +32,7 @@ from napari_ptychonn.reconstruction.events import Message, ShouldStop, never
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.stitch import Pass
 from napari_ptychonn.training.finetune_events import Standing
+from napari_ptychonn.training.inputs import Inputs, make_inputs
 from napari_ptychonn.training.labels import cut_labels, label_on
 from napari_ptychonn.training.lesson import Check, phase_correlation, shown_patch, view_of
 from napari_ptychonn.training.losses import deviance, patch_error
@@ -41,14 +40,36 @@ from napari_ptychonn.training.rooms import Room, all_of, make_room
 from napari_ptychonn.training.simulated_pairs import simulate_pairs
 from napari_ptychonn.training.taught import TaughtScan
 
-__all__ = ["PatternLesson"]
+__all__ = ["Mix", "PatternLesson"]
 
 _AGREEMENT = 0.3
 """Weight of the agreement with the stitched object beside the misfit of the patterns."""
 _FLOOR = 1e-4
 _GAUGED = 32
-_ROOM = 256
+_ROOM, _ROOM_ON_GPU = 256, 512
 """Points of a room: this network is slow, and a look and a check are to cost little."""
+_PACE_ON_GPU = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What of a batch is computed from a label, where the probe is known.
+
+    Attributes
+    ----------
+    computed : float
+        Share of computed patterns; the others are measured.
+    free : float
+        Share, of the computed ones, that is turned by any angle and zoomed.
+    """
+
+    computed: float = 0.5
+    free: float = 0.0
+
+    def counts(self, batch: int) -> tuple[int, int]:
+        """How many of a batch are computed, and how many of those are turned freely."""
+        computed = int(self.computed * batch)
+        return computed, int(self.free * computed)
 
 
 class PatternLesson:
@@ -64,18 +85,36 @@ class PatternLesson:
         Patterns per step.
     published : bool
         Mean absolute errors of amplitude and phase, as in the paper.
+    mix : Mix
+        How much of a batch is computed.
+    by_labels : bool
+        Whether the scans have, or are about to have, labels.
     """
 
     def __init__(
-        self, scans: list[TaughtScan], card: NetworkCard, batch_size: int, *, published: bool
+        self,
+        scans: list[TaughtScan],
+        card: NetworkCard,
+        batch_size: int,
+        *,
+        published: bool,
+        mix: Mix | None = None,
+        by_labels: bool = True,
     ) -> None:
         self._scans, self._card = scans, card
         self.batch_size = batch_size
         self.is_log = not published
-        self._autocast = runs_bfloat16(scans[0].prepared.device)
-        self._checked = [make_room(scan.prepared, scan.held_out, None, _ROOM) for scan in scans]
+        device = scans[0].prepared.device
+        self._on_gpu = device.type == "cuda"
+        self.pace = _PACE_ON_GPU if self._on_gpu and by_labels else 1
+        self._mix = Mix() if mix is None else mix
+        self._autocast = runs_bfloat16(device)
+        self._generator = torch.Generator(device)
+        most = _ROOM_ON_GPU if self._on_gpu else _ROOM
+        self._checked = [make_room(scan.prepared, scan.held_out, None, most) for scan in scans]
         self._statistics: dict[int, StackStatistics] = {}
         self._labels: dict[int, Target] = {}
+        self._held_out_labels: dict[int, Target] = {}
         self._target: Target | None = None
 
     def settle(self, _network: nn.Module, /, *, should_stop: ShouldStop) -> Iterator[Message]:
@@ -89,12 +128,14 @@ class PatternLesson:
     ) -> Iterator[Message]:
         """Choose a scan; without labels, stitch what the network makes of a room of it."""
         assert isinstance(network, PtychoNN)
+        self._generator.manual_seed(int(rng.integers(2**63)))
         number = int(rng.integers(len(self._scans)))
         scan = self._scans[number]
         if scan.label is not None:
             if number not in self._labels:
                 room = all_of(scan.prepared, scan.teaching)
-                label = Target(scan, number, room, *_label(scan, room.frame))
+                inputs = self._inputs(number, room)
+                label = Target(scan, inputs, room, *_label(scan, room.frame))
                 self._labels[number] = replace(
                     label, photons=room.measurements.are_photons(), gain=label.brightness()
                 )
@@ -110,26 +151,31 @@ class PatternLesson:
             if should_stop():
                 return
         stitched = part.stitch()
-        self._target = Target(scan, number, room, stitched.object().clone(), stitched.lit.clone())
+        inputs = self._inputs(number, room)
+        self._target = Target(scan, inputs, room, stitched.object().clone(), stitched.lit.clone())
 
-    def loss(self, network: nn.Module, rng: np.random.Generator) -> Tensor:
-        """Error of a batch of patches: its logarithm, or the published one."""
+    def loss(self, network: nn.Module, _rng: np.random.Generator) -> Tensor:
+        """Error of a batch of patches: its logarithm, or the published one.
+
+        What is random comes from the device, seeded by the last look.
+        """
         assert isinstance(network, PtychoNN)
         target = self._target
         assert target is not None
         room = target.room
         count = min(self.batch_size, room.n_points)
-        points = torch.from_numpy(np.sort(rng.choice(room.n_points, count, replace=False)))
-        on_device = points.to(target.scan.prepared.device)
+        device = target.scan.prepared.device
+        points = torch.randperm(room.n_points, generator=self._generator, device=device)[:count]
         # Which of the points are measured ones is as random as the points.
-        computed = count // 2 if self.is_log and target.gives_patterns else 0
-        raw = target.scan.scan.patterns.read(room.numbers[points[computed:].numpy()])
-        wanted, weight = target.patches(on_device[computed:])
+        computes = self.is_log and target.gives_patterns
+        computed, free = self._mix.counts(count) if computes else (0, 0)
+        inputs = target.inputs.measured(points[computed:])
+        wanted, weight = target.patches(points[computed:])
         if computed:
-            patterns, turned, light = target.computed(on_device[:computed], rng)
-            raw = np.concatenate((patterns, raw))
+            patterns, turned, light = target.computed(points[:computed], self._generator, free)
+            inputs = torch.cat((target.inputs.computed(patterns), inputs))
             wanted, weight = torch.cat((turned, wanted)), torch.cat((light, weight))
-        patches = self._answer(network, target, raw)
+        patches = self._answer(network, inputs)
         if not self.is_log:
             return published_error(patches, wanted, weight > 0)
         error = (patch_error(patches, wanted, weight).clamp_min(0) + _FLOOR).sqrt().mean()
@@ -138,17 +184,19 @@ class PatternLesson:
         found = patch_misfit(target.scan, room, patches, points)
         return (found.deviance.sum() / found.counted.sum().clamp_min(1) + _AGREEMENT * error).log()
 
-    def _answer(self, network: PtychoNN, target: Target, raw: NDArray[np.float32]) -> Tensor:
-        """What the network makes of raw patterns (B, h, w)."""
-        scan = target.scan
-        inputs = transform(
-            raw, self._card.preprocessing, self._statistics_of(target.number), mask=scan.scan.mask
-        )
-        device = scan.prepared.device
-        batch = torch.from_numpy(inputs)[:, None].to(device)
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._autocast):
+    def _answer(self, network: PtychoNN, inputs: Tensor) -> Tensor:
+        """What the network makes of its inputs (B, h, w)."""
+        batch = inputs[:, None].contiguous(memory_format=torch.channels_last)
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._autocast):
             return network.patches(batch)
+
+    def _inputs(self, number: int, room: Room) -> Inputs:
+        """Inputs of a room's points, all kept where they are many times looked at."""
+        scan = self._scans[number]
+        return make_inputs(
+            scan.scan, room.numbers, self._card.preprocessing, self._statistics_of(number),
+            scan.prepared.device, keep=self._on_gpu or room.n_points <= _ROOM,
+        )  # fmt: skip
 
     @torch.no_grad()
     def check(self, network: nn.Module, *, should_stop: ShouldStop) -> Check | None:
@@ -157,9 +205,7 @@ class PatternLesson:
         losses, misfits, phases, views = [], [], [], []
         shown = None
         for number, (scan, room) in enumerate(zip(self._scans, self._checked, strict=True)):
-            target = None
-            if scan.label is not None:
-                target = Target(scan, number, room, *_label(scan, room.frame))
+            target = self._held_out_label(number)
             part, errors, missed = Pass(room.frame, scan.prepared.device), [], []
             for event in self._predictions(network, number, room):
                 if should_stop():
@@ -193,6 +239,15 @@ class PatternLesson:
             phase_correlation=float(np.mean(phases)) if phases else None,
         )
         return Check(standing, tuple(views), shown)
+
+    def _held_out_label(self, number: int) -> Target | None:
+        scan, room = self._scans[number], self._checked[number]
+        if scan.label is None:
+            return None
+        if number not in self._held_out_labels:
+            inputs = self._inputs(number, room)
+            self._held_out_labels[number] = Target(scan, inputs, room, *_label(scan, room.frame))
+        return self._held_out_labels[number]
 
     def _error(self, patches: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
         if not self.is_log:
@@ -231,8 +286,8 @@ class Target:
     ----------
     scan : TaughtScan
         The scan.
-    number : int
-        Its number.
+    inputs : Inputs
+        The patterns of its points, as the network is shown them.
     room : Room
         The points.
     object : Tensor, (H, W) complex64
@@ -247,7 +302,7 @@ class Target:
     """
 
     scan: TaughtScan
-    number: int
+    inputs: Inputs
     room: Room
     object: Tensor
     known: Tensor
@@ -273,16 +328,18 @@ class Target:
         return float(counts / modelled.clamp_min(1e-30))
 
     def computed(
-        self, points: Tensor, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], Tensor, Tensor]:
-        """Patterns (B, h, w) as measured ones are read, their patches, and the weight of those."""
+        self, points: Tensor, generator: torch.Generator, free: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Patterns (B, h, w), DC at the corner, their patches, and the weight of those.
+
+        The first `free` of them are turned by any angle and zoomed.
+        """
         assert self.scan.probe is not None
         patterns, patches, sure = simulate_pairs(
             self.object, self.known, self.room.frame, self.gain**0.5 * self.scan.probe, points,
-            rng, photons=self.photons,
+            generator, photons=self.photons, free=free,
         )  # fmt: skip
-        centred = torch.fft.fftshift(patterns, dim=(-2, -1)).cpu().numpy()
-        return centred, patches, self.scan.weight * sure
+        return patterns, patches, self.scan.weight * sure
 
     def patches(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Patches (B, h, w) of the object at points (B,), and the weight of their pixels."""

@@ -59,6 +59,7 @@ class ProbeLesson:
         self._scans = scans
         self.batch_size = batch_size
         self.is_log = True
+        self.pace = 1
         self._autocast = runs_bfloat16(scans[0].prepared.device)
         self._checked = [make_room(scan.prepared, scan.held_out, None) for scan in scans]
         self._seen: _Seen | None = None

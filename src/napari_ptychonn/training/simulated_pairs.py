@@ -1,24 +1,25 @@
 """Patterns computed from a label with the scan's own probe: more examples than were measured.
 
 A raw-pattern network learns one probe, and a part of a scan shows it few samples. Every
-patch of the label also stands for its mirror images and its turns by 90°, seen at places
-between the scan points, and the pattern that such a patch would give is known from physics.
+patch of the label also stands for its mirror images and its turns, seen at places between
+the scan points and a little larger or smaller, and the pattern that such a patch would give
+is known from physics.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 
 from napari_ptychonn.optics.propagation import diffract
-from napari_ptychonn.optics.windows import cut_windows, window_indices
 from napari_ptychonn.reconstruction.frame import Frame
-from napari_ptychonn.training.labels import cut_at
 
 __all__ = ["simulate_pairs"]
 
 _JITTER_PX = 1.0
+_MOST_ZOOM = 1.25
 
 
 def simulate_pairs(
@@ -27,9 +28,10 @@ def simulate_pairs(
     frame: Frame,
     probe: Tensor,
     points: Tensor,
-    rng: np.random.Generator,
+    generator: torch.Generator,
     *,
     photons: bool,
+    free: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw a turned or mirrored patch near each point, and its pattern.
 
@@ -45,10 +47,13 @@ def simulate_pairs(
         Probe, √photons.
     points : Tensor, (B,) int64
         Points near which patches are cut, at most a pixel off.
-    rng : Generator
-        Draws places, symmetries and photons.
+    generator : torch.Generator
+        On the device of all these; draws places, symmetries and photons.
     photons : bool
         Whether patterns are counts, and so have photon noise.
+    free : int
+        As many of them, the first ones, are turned by any angle and made larger or smaller
+        by a quarter at most; the others are turned by multiples of 90°, as they are.
 
     Returns
     -------
@@ -59,29 +64,71 @@ def simulate_pairs(
     sure : Tensor, (B, h, w) bool
         Where that is known.
     """
-    jitter = torch.from_numpy(rng.uniform(-_JITTER_PX, _JITTER_PX, (len(points), 2)))
-    corners = frame.corners[points] + frame.shifts[points] + jitter.to(points.device)
-    patches = cut_at(object_, corners, frame.patch_shape)
-    last = torch.tensor(frame.shape, device=points.device) - torch.tensor(
-        frame.patch_shape, device=points.device
-    )
-    pixels = torch.minimum(corners.round().long().clamp_min(0), last)
-    sure = cut_windows(known, window_indices(pixels, frame.patch_shape, frame.shape[1]))
-    turns = 4 if frame.patch_shape[0] == frame.patch_shape[1] else 2
-    symmetries = rng.integers(2 * turns, size=len(points)).tolist()
-    patches, sure = (_turned(images, symmetries, turns) for images in (patches, sure))
+    jitter = _JITTER_PX * (2 * _draw((len(points), 2), points, generator) - 1)
+    corners = frame.corners[points] + frame.shifts[points] + jitter
+    square = frame.patch_shape[0] == frame.patch_shape[1]
+    maps = _symmetries(points, generator, square=square)
+    if free:
+        maps = torch.cat((_loosened(maps[:free], generator), maps[free:]))
+    planes = torch.cat((torch.view_as_real(object_).movedim(-1, 0), known.to(torch.float32)[None]))
+    cut = _cut_mapped(planes, corners, maps, frame.patch_shape)
+    patches = torch.complex(cut[:, 0], cut[:, 1])
     patterns = diffract(probe, patches)
     if photons:
-        counted = rng.poisson(patterns.cpu().numpy()).astype(np.float32)
-        patterns = torch.from_numpy(counted).to(patterns.device)
-    return patterns, patches, sure
+        patterns = _counted(patterns, generator)
+    return patterns, patches, cut[:, 2] > 0.5
 
 
-def _turned(images: Tensor, symmetries: list[int], turns: int) -> Tensor:
-    """Turn and mirror images (B, h, w), each by its symmetry of the 2·`turns` there are."""
-    found = torch.empty_like(images)
-    for number, (image, symmetry) in enumerate(zip(images, symmetries, strict=True)):
-        mirrored, turn = divmod(symmetry, turns)
-        turned = torch.rot90(image, turn * (4 // turns))
-        found[number] = turned.flip(0) if mirrored else turned
-    return found
+def _counted(patterns: Tensor, generator: torch.Generator) -> Tensor:
+    if patterns.device.type == "mps":  # it draws no such numbers
+        return torch.poisson(patterns.cpu()).to(patterns.device)
+    return torch.poisson(patterns, generator=generator)
+
+
+def _draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=like.device)
+
+
+def _symmetries(points: Tensor, generator: torch.Generator, *, square: bool) -> Tensor:
+    """Maps (B, 2, 2) from places in a patch, from its middle, to those in the label.
+
+    One of the eight turns and mirror images each; of the four that keep a rectangle upright,
+    where it is none. They are computed, since a table would have to be sent to the device.
+    """
+    drawn = _draw((len(points), 3), points, generator) < 0.5
+    signs = 1 - 2 * drawn[:, :2].to(torch.float32)
+    swap = drawn[:, 2].to(torch.float32) if square else torch.zeros_like(signs[:, 0])
+    rows = (
+        torch.stack((signs[:, 0] * (1 - swap), signs[:, 0] * swap), -1),
+        torch.stack((signs[:, 1] * swap, signs[:, 1] * (1 - swap)), -1),
+    )
+    return torch.stack(rows, -2)
+
+
+def _loosened(maps: Tensor, generator: torch.Generator) -> Tensor:
+    """Maps (B, 2, 2), each with a turn by any angle, and a zoom."""
+    drawn = _draw((len(maps), 2), maps, generator)
+    angle = 2 * math.pi * drawn[:, 0]
+    scale = torch.exp(math.log(_MOST_ZOOM) * (2 * drawn[:, 1] - 1))
+    along, across = scale * angle.cos(), scale * angle.sin()
+    turns = torch.stack((torch.stack((along, -across), -1), torch.stack((across, along), -1)), -2)
+    return turns @ maps
+
+
+def _cut_mapped(planes: Tensor, corners: Tensor, maps: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Patches (B, C, h, w) of planes (C, H, W), turned about their middles, bicubic."""
+    height, width = planes.shape[-2:]
+    y = torch.arange(shape[0], device=planes.device) - (shape[0] - 1) / 2
+    x = torch.arange(shape[1], device=planes.device) - (shape[1] - 1) / 2
+    middle = corners + torch.stack((-y[0], -x[0]))
+    rows, columns = (
+        middle[:, axis, None, None]
+        + maps[:, axis, 0, None, None] * y[:, None]
+        + maps[:, axis, 1, None, None] * x
+        for axis in range(2)
+    )
+    grid = torch.stack((columns * (2 / (width - 1)) - 1, rows * (2 / (height - 1)) - 1), -1)
+    return torch.nn.functional.grid_sample(
+        planes[None].expand(len(corners), -1, -1, -1), grid.float(),
+        mode="bicubic", padding_mode="border", align_corners=True,
+    )  # fmt: skip

@@ -14,6 +14,7 @@ import torch
 
 from napari_ptychonn.errors import OutputError, SettingsError
 from napari_ptychonn.network.weights import Network
+from napari_ptychonn.reconstruction.device import tried_convolutions
 from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress, ShouldStop
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.training.best import Best
@@ -73,7 +74,8 @@ class Teaching:
         self._best = Best(network.module.state_dict())
         self._start = dict(self._best.weights)
         self._steps: int | None = None
-        self._setbacks = 0
+        self._setbacks = self._round_step = 0
+        self._timed: tuple[float, int] | None = None
         self._messages: list[str] = []
         self._checkpoint = settings.folder / "checkpoint.pt" if settings.folder else None
         self._saved = self._began = time.monotonic()
@@ -143,52 +145,72 @@ class Teaching:
     def _round(self) -> Iterator[FinetuneEvent]:
         if time.monotonic() - self._saved > _CHECKPOINT_SECONDS:
             yield from self._save()
-        round_began = time.monotonic()
+        round_began, self._round_step = time.monotonic(), self._run.step
         with self._run.averaged() as network:
             for message in self._lesson.look(network, self._rng, should_stop=self._should_stop):
                 yield self._said(message.text)
         if self._should_stop():
             return
         losses: list[float] = []
-        while len(losses) < STEPS_PER_LOOK and not self._is_over() and not self._should_stop():
-            found = self._step()
+        most = STEPS_PER_LOOK * self._lesson.pace
+        while len(losses) < most and not self._is_over() and not self._should_stop():
+            found = self._pace(most - len(losses))
             if isinstance(found, Message):
                 yield found
                 if self._setbacks >= _MOST_SETBACKS:
                     return
                 break
-            losses.append(found)
+            losses += found
             spent = time.monotonic() - round_began
             yield Progress(f"step {self._run.step}", self._run.step, self._expected(spent))
         if losses:
             mean = float(np.mean(losses))
             yield from self._judge(math.exp(mean) if self._lesson.is_log else mean)
-        if self._steps is None and losses:
-            assert self._settings.minutes is not None
-            rounds = self._settings.minutes * 60 / (time.monotonic() - round_began)
-            self._steps = max(STEPS_PER_LOOK, round(rounds * STEPS_PER_LOOK))
+        if losses:
+            self._plan_steps(round_began)
 
-    def _step(self) -> float | Message:
-        """One optimiser step: its loss, or why there was none."""
+    def _plan_steps(self, round_began: float) -> None:
+        """Plan as many steps as the minutes that are left have room for.
+
+        Steps of the first round, in which much is done for the first time, say it only
+        until there are others.
+        """
+        minutes, now = self._settings.minutes, time.monotonic()
+        if minutes is None:
+            return
+        if self._timed is None:
+            seconds = (now - round_began) / max(1, self._run.step - self._round_step)
+            self._timed = (now, self._run.step)
+        else:
+            seconds = (now - self._timed[0]) / max(1, self._run.step - self._timed[1])
+        left = max(0.0, 60 * minutes - self._seconds())
+        self._steps = max(STEPS_PER_LOOK, self._run.step + round(left / max(seconds, 1e-6)))
+
+    def _pace(self, most: int) -> list[float] | Message:
+        """The next optimiser steps: their losses, or why there were none."""
+        left = math.inf if self._steps is None else self._steps - self._run.step
         try:
-            value = self._learn()
+            with tried_convolutions(self._lesson.pace > 1):
+                losses = self._learn(int(min(self._lesson.pace, most, left)))
         except torch.OutOfMemoryError:
             if self._lesson.batch_size == 1:
                 raise
         else:
-            return value if math.isfinite(value) else self._set_back()
+            return losses if all(map(math.isfinite, losses)) else self._set_back()
         # Only now nothing refers to what was computed, and its memory can be given back.
         torch.cuda.empty_cache()
         size = self._lesson.batch_size = max(1, self._lesson.batch_size // 2)
         return self._said(f"The device's memory is full: going on with {size} patterns at a time.")
 
-    def _learn(self) -> float:
-        """Loss of the next step, which is done where it is finite."""
-        loss = self._lesson.loss(self._run.network, self._rng)
-        value = float(loss.detach())
-        if math.isfinite(value):
-            self._run.learn(loss)
-        return value
+    def _learn(self, count: int) -> list[float]:
+        """Losses of the next steps; a single one is done only where it is finite."""
+        losses = []
+        for _ in range(count):
+            loss = self._lesson.loss(self._run.network, self._rng)
+            losses.append(loss.detach())
+            if count > 1 or math.isfinite(float(loss.detach())):
+                self._run.learn(loss)
+        return [float(value) for value in torch.stack(losses).tolist()]
 
     def _set_back(self) -> Message:
         """Go back to the best weights, at half the learning rate."""
