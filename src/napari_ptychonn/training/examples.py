@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -107,34 +108,33 @@ class FieldBatch:
         return light
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnFields:
+class DrawnFields(NamedTuple):
     """Fields before they are measured: what a processor draws while a GPU computes.
 
     Attributes
     ----------
-    truth : ndarray, (F, C, C) complex64
+    truth : Tensor, (F, C, C) complex64
         True objects.
-    corners : ndarray, (F, N, 2) int64
+    corners : Tensor, (F, N, 2) int64
         First pixels of the points' windows on each field's own canvas.
-    waves : ndarray, (F, modes, S, S) complex64
+    waves : Tensor, (F, modes, S, S) complex64
         The light as it is, √photons.
-    probe : ndarray, (F, 1, S, S) complex64
+    probe : Tensor, (F, 1, S, S) complex64
         The probe as told, √photons.
-    background : ndarray, (F, 1, 1, 1) float32
+    background : Tensor, (F, 1, 1, 1) float32
         Stray photons on every pixel.
-    mask : ndarray, (F, S, S) bool
+    mask : Tensor, (F, S, S) bool
         Good pixels, DC at the centre.
     seed : int
         Of the photon noise.
     """
 
-    truth: NDArray[np.complex64]
-    corners: NDArray[np.int64]
-    waves: NDArray[np.complex64]
-    probe: NDArray[np.complex64]
-    background: NDArray[np.float32]
-    mask: NDArray[np.bool_]
+    truth: Tensor
+    corners: Tensor
+    waves: Tensor
+    probe: Tensor
+    background: Tensor
+    mask: Tensor
     seed: int
 
 
@@ -195,8 +195,15 @@ def draw_fields(
             background[field] = photons / size**2 * np.exp(rng.uniform(np.log(1e-4), np.log(1e-2)))
         if rng.random() < settings.gaps:
             mask[field] = _gaps(size, rng)
-    seed = int(rng.integers(2**62))
-    return DrawnFields(truth, corners, waves, told, background, mask, seed)
+    return DrawnFields(
+        truth=torch.from_numpy(truth),
+        corners=torch.from_numpy(corners),
+        waves=torch.from_numpy(waves),
+        probe=torch.from_numpy(told),
+        background=torch.from_numpy(background),
+        mask=torch.from_numpy(mask),
+        seed=int(rng.integers(2**62)),
+    )
 
 
 @torch.no_grad()
@@ -204,15 +211,11 @@ def expose(drawn: DrawnFields, device: torch.device) -> FieldBatch:
     """Measure drawn fields on a device: the same photons for the same kind of device."""
     fields, points = drawn.corners.shape[:2]
     size, span = drawn.probe.shape[-1], drawn.truth.shape[-1]
-    truth, waves, probe, background = (
-        torch.from_numpy(part).to(device)
-        for part in (drawn.truth, drawn.waves, drawn.probe, drawn.background)
-    )
-    corners = drawn.corners.copy()
-    corners[..., 0] += span * np.arange(fields)[:, None]
-    places = torch.from_numpy(corners.reshape(-1, 2)).to(device)
-    indices = window_indices(places, (size, size), span)
-    good = torch.from_numpy(np.fft.ifftshift(drawn.mask, (1, 2))).to(device)
+    truth, corners, waves, probe, background, mask = (part.to(device) for part in drawn[:6])
+    first = corners.clone()
+    first[..., 0] += span * torch.arange(fields, device=device)[:, None]
+    indices = window_indices(first.view(-1, 2), (size, size), span)
+    good = torch.fft.ifftshift(mask, dim=(1, 2))
     generator = torch.Generator(device).manual_seed(drawn.seed)
     counts = torch.empty((fields, points, size, size), device=device)
     indices = indices.view(counts.shape)

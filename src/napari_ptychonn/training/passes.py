@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet, object_error
+from napari_ptychonn.optics.propagation import intensity
 from napari_ptychonn.optics.sweep import correct
 from napari_ptychonn.optics.windows import add_windows, cut_windows
 from napari_ptychonn.training.examples import FieldBatch
+from napari_ptychonn.training.graphs import Graphs
 
 __all__ = ["PassState", "SweptFields", "run_pass", "sweep_fields"]
 
@@ -22,10 +25,12 @@ class PassState:
     ----------
     batch : FieldBatch
         The fields.
+    graphs : Graphs, optional
+        Recordings of sweeps, where they are to be replayed on a GPU.
     """
 
-    def __init__(self, batch: FieldBatch) -> None:
-        self.batch = batch
+    def __init__(self, batch: FieldBatch, graphs: Graphs | None = None) -> None:
+        self.batch, self.graphs = batch, graphs
         self.object = torch.ones_like(batch.truth)
 
 
@@ -100,35 +105,56 @@ def run_pass(
 def sweep_fields(state: PassState, subsets: int, regularisation: float) -> SweptFields:
     """One sweep over every field at once."""
     batch = state.batch
-    fields, points, size = batch.counts.shape[:3]
-    span = batch.truth.shape[-1]
-    canvas = state.object.reshape(-1, span).clone()
+    points = batch.counts.shape[1]
+    order = torch.randperm(points).to(batch.counts.device)
+    reach = torch.tensor(regularisation, device=batch.counts.device)
+    work = partial(_sweep, size=-(-points // subsets))
+    given = (state.object, batch.counts, batch.probe, batch.mask, batch.indices, order, reach)
+    if state.graphs is not None:
+        return SweptFields(*state.graphs.run(work, subsets, given))
+    return SweptFields(*work(*given))
+
+
+def _sweep(
+    objects: Tensor,
+    counts: Tensor,
+    probe: Tensor,
+    mask: Tensor,
+    indices: Tensor,
+    order: Tensor,
+    reach: Tensor,
+    *,
+    size: int,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Object, mean, light and what is unexplained; `size` points of a field make a subset."""
+    fields, _, *pattern = counts.shape
+    span = objects.shape[-1]
+    canvas = objects.reshape(-1, span).clone()
     mean = canvas.clone()
     unexplained = torch.zeros(canvas.shape, device=canvas.device)
     total = torch.zeros_like(unexplained)
-    probe = batch.probe[:, :1]
     back = probe.conj()
-    power = probe[:, 0].abs().square()
-    order = torch.randperm(points).to(canvas.device)
-    for number, chosen in enumerate(order.split(-(-points // subsets))):
-        count = len(chosen)
-        indices = batch.indices[:, chosen]
-        waves = probe * cut_windows(canvas, indices)
-        counts = batch.counts[:, chosen].reshape(-1, size, size)
-        mask = batch.mask[:, None].expand(-1, count, -1, -1).reshape(-1, size, size)
-        found = correct(waves.reshape(-1, 1, size, size), counts, mask)
+    power = intensity(probe)
+    for number, chosen in enumerate(order.split(size)):
+        places = indices[:, chosen]
+        shape = places.shape
+        waves = (probe * cut_windows(canvas, places)).reshape(-1, 1, *pattern)
+        good = mask[:, None].expand(shape).reshape(-1, *pattern)
+        found = correct(waves, counts[:, chosen].reshape(-1, *pattern), good)
         pull = torch.zeros_like(canvas)
-        add_windows(pull, indices, back * found.change.view(fields, count, size, size))
-        bright = power[:, None].expand(-1, count, -1, -1)
-        share = (found.unexplained / found.counted.clamp_min(1.0)).view(fields, count, 1, 1)
+        add_windows(pull, places, back * found.change.view(shape))
+        share = (found.unexplained / found.counted.clamp_min(1.0)).view(fields, -1, 1, 1)
+        bright = power[:, None].expand(shape)
         # Light and error go the same way: as one complex number they go together.
         seen = torch.zeros_like(canvas)
-        add_windows(seen, indices, torch.complex(bright.contiguous(), share * bright))
+        add_windows(seen, places, torch.complex(bright.contiguous(), share * bright))
         light = seen.real
         total += light
         unexplained += seen.imag
         peak = light.view(fields, -1).amax(1).repeat_interleave(span)[:, None].clamp_min(1e-6)
-        canvas = canvas + pull / ((1 - regularisation) * light + regularisation * peak)
+        canvas = canvas + pull / ((1 - reach) * light + reach * peak)
         mean.lerp_(canvas, 2 / (number + 2))
-    shape = (fields, span, span)
-    return SweptFields(*(part.view(shape) for part in (canvas, mean, total, unexplained)))
+    canvas, mean, total, unexplained = (
+        part.view(objects.shape) for part in (canvas, mean, total, unexplained)
+    )
+    return canvas, mean, total, unexplained

@@ -26,6 +26,7 @@ from napari_ptychonn.training.examples import (
     draw_fields,
     expose,
 )
+from napari_ptychonn.training.graphs import Graphs
 from napari_ptychonn.training.losses import patch_error, tile_error
 from napari_ptychonn.training.passes import PassState, run_pass
 
@@ -161,6 +162,7 @@ class ProbeRecipe:
         self._most_passes = most_passes
         self._turned = turned
         self._validation = _validation_fields(examples)
+        self._graphs: Graphs | None = None
 
     def module(self) -> ProbeAwareNet:
         """Return a network with fresh weights."""
@@ -194,7 +196,9 @@ class ProbeRecipe:
         if rng.random() < self._turned:
             angle = torch.from_numpy(rng.uniform(0, 2 * np.pi, (len(drawn.truth), 1, 1)))
             turn = torch.polar(torch.ones_like(angle), angle).to(torch.complex64).to(device)
-        state = PassState(batch)
+        if device.type == "cuda" and self._graphs is None:
+            self._graphs = Graphs()
+        state = PassState(batch, self._graphs)
         weight = loss_weight(batch)
         points = batch.counts.shape[1]
         usual = _SPARSE_SWEEPS if points <= _SPARSE_POINTS else _SWEEPS
