@@ -119,7 +119,7 @@ _FIRST_REACHES, _REACHES = (0.05, 0.05, 0.1, 0.2), (0.1, 0.2, 0.2, 1.0, 1.0)
 _SWEEPS = (1, 1, 1, 2, 3)
 _SPARSE_SWEEPS = (1, 2, 4, 8)
 _SPARSE_POINTS = 20
-_LONG_CHANCE, _LONG = 0.08, (8, 25)
+_LONG_CHANCE, _LONG = 0.12, (8, 25)
 
 
 class ProbeRecipe:
