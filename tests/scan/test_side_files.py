@@ -72,6 +72,14 @@ def test_a_dataset_of_the_side_file_can_be_picked(tmp_path, bare, world):
     np.testing.assert_allclose(open_scan(bare, picked).positions, world.positions_m)
 
 
+def test_of_several_datasets_of_a_side_file_none_is_taken_silently(tmp_path, bare, world):
+    file = tmp_path / "stage.h5"
+    with h5py.File(file, "w") as stage:
+        stage["wanted"], stage["read"] = world.positions_m, world.positions_m + 1e-9
+    with pytest.raises(ScanError, match=r"2 datasets may be positions: /read, /wanted"):
+        open_scan(bare, ScanOptions(positions_file=file, positions_unit="m"))
+
+
 def test_a_ptychodus_product_gives_positions_and_probe(tmp_path, bare, world):
     y, x = world.positions_m.T
     file = write_plain(

@@ -24,6 +24,7 @@ WITH_DATASET = re.compile(r"^(?P<file>.+\.(?:h5|hdf5|hdf|cxi|nxs|mat|npz)):(?P<d
 """A dataset in another file: ``positions.h5:/stage/xy``."""
 TEXT_ENDINGS = (".csv", ".txt", ".dat", ".tsv")
 MAX_COLUMNS = 200
+MAX_OFFERED = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,15 +193,19 @@ def _numbered(shape: tuple[int, ...]) -> tuple[str, ...]:
 def _position_dataset(container: Container, n_points: int) -> str:
     infos = container.infos()
     found = guess_roles(infos).get("positions")
-    if found is None:
-        shapes = ((n_points, 2), (2, n_points))
-        found = next((info.path for info in infos if info.shape in shapes), None)
-    if found is None:
-        found = next((i.path for i in infos if len(i.shape) == 2 and i.shape[1] == 2), None)
-    if found is None:
-        remedy = f"choose one with --positions {container.path.name}:/DATASET"
-        raise ScanError("positions", container.path, "no (N, 2) dataset is there", remedy=remedy)
-    return found
+    if found is not None:
+        return found
+    shapes = ((n_points, 2), (2, n_points))
+    likely = [info.path for info in infos if info.shape in shapes]
+    likely = likely or [i.path for i in infos if len(i.shape) == 2 and i.shape[1] == 2]
+    if len(likely) == 1:
+        return likely[0]
+    problem = "no (N, 2) dataset is there"
+    if likely:
+        shown = ", ".join(likely[:MAX_OFFERED])
+        problem = f"{len(likely)} datasets may be positions: {shown}"
+    remedy = f"choose one with --positions {container.path.name}:/DATASET"
+    raise ScanError("positions", container.path, problem, remedy=remedy)
 
 
 def _from_table(
