@@ -185,11 +185,11 @@ class Sweep:
         """Move object and probe by what was added since the last time."""
         alpha, beta = self._settings.object_regularisation, self._settings.probe_regularisation
         light = self._seen.real
+        highest = alpha * light.max()
         # In place and in parts: of a large object, complex over real would make another one.
-        reach = ((1 - alpha) * light).add_(alpha * light.max()).clamp_min_(1e-30)
-        parts = zip(self._pull.view(-1).split(_PART), reach.view(-1).split(_PART), strict=True)
-        for pull, below in parts:
-            pull.div_(below)
+        parts = zip(self._pull.view(-1).split(_PART), light.view(-1).split(_PART), strict=True)
+        for pull, here in parts:
+            pull.div_(((1 - alpha) * here + highest).clamp_min(1e-30))
         self.object += self._pull
         self._applied += 1
         self.mean.lerp_(self.object, 2 / (self._applied + 1))
