@@ -48,5 +48,5 @@ def test_every_command_that_opens_a_scan_takes_the_options_of_convert(name: str)
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     known = {option for param in commands["convert"].params for option in param.opts}
     own = {"scan", "--output", "-o", "--to", "--quiet", "-q"}
-    assert len(known - own) == 17
+    assert len(known - own) == 18
     assert known - own <= {option for param in commands[name].params for option in param.opts}

@@ -45,6 +45,18 @@ def test_a_recipe_of_one_file_opens_the_next(shell: Shell, tmp_path: Path) -> No
     assert shell("recipes", "list", following).out.startswith("lab  patterns /lab/frames")
 
 
+def test_a_recipe_opens_the_scan_that_is_handed_over(shell: Shell, tmp_path: Path) -> None:
+    first, following = lab(tmp_path / "a.h5"), lab(tmp_path / "b.h5")
+    saved = shell(
+        "info", first, *CHOSEN, "--positions-unit", "um", "--energy-ev", 8000, "--distance-m", 1,
+        "--detector-pixel-m", "75e-6", "--save-recipe", "lab",
+    )  # fmt: skip
+    assert saved.code == 0, saved.err
+    ran = shell("convert", following, "-o", tmp_path / "b.cxi", "--recipe", "lab")
+    assert ran.code == 0, ran.err
+    assert "20 patterns of 16 × 16 pixels" in ran.out
+
+
 def test_an_option_besides_wins_over_the_recipe(shell: Shell, tmp_path: Path) -> None:
     first = lab(tmp_path / "a.h5")
     shell("info", first, *CHOSEN, "--positions-unit", "px", "--save-recipe", "lab")

@@ -8,12 +8,8 @@ from hypothesis import strategies as st
 from napari_ptychonn.scan.binning import BinnedPatterns, bin_scan
 from napari_ptychonn.scan.frames import detector_shape, mask_of_detector, mask_of_scan
 from napari_ptychonn.scan.model import Provenance, Scan
-from napari_ptychonn.scan.patterns import (
-    ArrayPatterns,
-    CroppedPatterns,
-    MaskedPatterns,
-    OrientedPatterns,
-)
+from napari_ptychonn.scan.patterns import ArrayPatterns
+from napari_ptychonn.scan.views import CroppedPatterns, MaskedPatterns, OrientedPatterns
 
 sides = st.integers(9, 30)
 sizes = st.tuples(sides, sides)

@@ -1,5 +1,7 @@
 """Every layout gives the same scan: counts, positions, probe, geometry."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from scan_world import (
 )
 
 from napari_ptychonn.errors import ScanError
+from napari_ptychonn.scan.mask_files import write_mask
 from napari_ptychonn.scan.open import is_scan, open_scan
 from napari_ptychonn.scan.options import ScanOptions
 
@@ -164,6 +167,33 @@ def test_chosen_datasets_of_an_unknown_file_make_a_scan(tmp_path, world):
     assert_same_counts(scan, world)
     np.testing.assert_array_equal(scan.positions, world.positions_px)
     assert scan.probe is None
+
+
+def test_an_unknown_file_may_mark_its_bad_pixels(tmp_path, world):
+    stack = world.patterns.astype(np.int32)
+    stack[:, 9:11] = -1
+    stack[0, 20, 5] = -1
+    path = write_plain(tmp_path / "pilatus.h5", camera=stack)
+    chosen = ScanOptions(
+        datasets={"patterns": "/camera"}, raster=(4, 5, 4.0), positions_unit="px",
+        mask_file=tmp_path / "mask.npy",
+    )  # fmt: skip
+    mask = np.ones(world.size, bool)
+    mask[20, 5] = False
+    write_mask(tmp_path / "mask.npy", mask)
+    scan = open_scan(path, chosen)
+    assert not scan.mask[9:11].any()
+    np.testing.assert_array_equal(scan.patterns.read(world.everything), world.patterns * scan.mask)
+    with pytest.raises(ScanError, match="--mask"):
+        open_scan(path, replace(chosen, mask_file=None))
+
+
+def test_a_result_is_told_from_a_scan_whose_patterns_are_not_found(tmp_path):
+    with h5py.File(tmp_path / "object.cxi", "w") as file:
+        file["entry_1/object/data"] = np.ones((1, 3, 4), np.complex64)
+        file["entry_1/object/x_pixel_size"] = file["entry_1/object/y_pixel_size"] = 1e-8
+    with pytest.raises(ScanError, match=r"it is a result .*give the scan"):
+        open_scan(tmp_path / "object.cxi")
 
 
 def test_generic_positions_need_a_unit_and_metres_need_a_pixel(tmp_path, world):

@@ -15,13 +15,8 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.crop import crop_or_pad
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.open import open_scan
-from napari_ptychonn.scan.patterns import (
-    ArrayPatterns,
-    CroppedPatterns,
-    H5Patterns,
-    MaskedPatterns,
-    OrientedPatterns,
-)
+from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
+from napari_ptychonn.scan.views import CroppedPatterns, MaskedPatterns, OrientedPatterns
 
 STACK = np.random.default_rng(1).integers(0, 1000, (30, 8, 10)).astype(np.uint16)
 

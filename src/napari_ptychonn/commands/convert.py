@@ -9,6 +9,7 @@ import typer
 
 from napari_ptychonn.commands import usage
 from napari_ptychonn.commands.option_groups import spread_groups
+from napari_ptychonn.commands.recipes import RecipeOption, options_with
 from napari_ptychonn.commands.scan_flags import ScanFlags
 from napari_ptychonn.errors import OutputError
 
@@ -41,15 +42,16 @@ def convert(
     quiet: usage.QuietOption = False,
     *,
     flags: ScanFlags,
+    recipe: RecipeOption = None,
 ) -> None:
     """Write a scan as CXI, as a pty-chi pair or as a ptychodus product; a result as a product."""
     if to is not None and to not in _KINDS:
         raise typer.BadParameter(f"{to!r} is not one of {', '.join(_KINDS)}", param_hint="--to")
-    options = flags.options()
+    options = options_with(recipe, scan, flags.options())
     from napari_ptychonn.scan.open import open_scan
     from napari_ptychonn.scan.results.open import holds_scan_too, is_result
 
-    if not flags.dataset and is_result(scan) and not holds_scan_too(scan):
+    if not options.datasets and is_result(scan) and not holds_scan_too(scan):
         _convert_result(scan, output, to or "product", quiet=quiet)
         return
     kind = to or _kind_of(output)

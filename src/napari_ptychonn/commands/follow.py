@@ -33,6 +33,7 @@ def follow(events: Iterable[job.Event[ResultT]], *, quiet: bool) -> job.Finished
                     bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
                 case job.Finished():
                     return event
+            del event  # A snapshot is as large as the object.
     raise AssertionError("a job ends with its result")
 
 

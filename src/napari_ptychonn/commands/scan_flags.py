@@ -44,7 +44,7 @@ class ScanFlags:
         typer.Option(
             "--positions",
             metavar="FILE",
-            help="Positions (y, x) from another file: CSV, npy, npz or HDF5 (FILE:/dataset).",
+            help="Positions (y, x) from another file: CSV, npy, npz, MDA or HDF5 (FILE:/dataset).",
             rich_help_panel=SCAN_PANEL,
         ),
     ] = None

@@ -39,6 +39,8 @@ OFFSET, AMPLITUDE_OFFSET = 0.02, 0.2
 """c, photons."""
 _MOST_BEYOND = 1.0
 """What of (√I − |Fψ|)² is believed to be noise, photons; its mean is about ¼."""
+_PART = 2**20
+"""Pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,12 @@ class Sweep:
         """Move object and probe by what was added since the last time."""
         alpha, beta = self._settings.object_regularisation, self._settings.probe_regularisation
         light = self._seen.real
-        self.object += self._pull / ((1 - alpha) * light + alpha * light.max()).clamp_min(1e-30)
+        highest = alpha * light.max()
+        # In place and in parts: of a large object, complex over real would make another one.
+        parts = zip(self._pull.view(-1).split(_PART), light.view(-1).split(_PART), strict=True)
+        for pull, here in parts:
+            pull.div_(((1 - alpha) * here + highest).clamp_min(1e-30))
+        self.object += self._pull
         self._applied += 1
         self.mean.lerp_(self.object, 2 / (self._applied + 1))
         self.light += light

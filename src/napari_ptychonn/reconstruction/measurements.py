@@ -16,6 +16,9 @@ from napari_ptychonn.scan.patterns import ArrayPatterns
 __all__ = ["HeldOut", "Measurements", "batches"]
 
 _CACHE_BYTES = 512 * 2**20
+_ROOM_BYTES = 2 * 2**30
+"""For kept patterns and what lies beside them; patterns of large objects take far longer to
+transform than to read."""
 _READ_AT_ONCE = 2048
 _SMALL_TYPES = {
     np.dtype(np.uint8): (torch.uint8, 0xFF),
@@ -44,16 +47,20 @@ class Measurements:
         Numbers of the points in use.
     device : torch.device
         Where batches go.
+    beside : int
+        Bytes that the job takes beside them.
     """
 
-    def __init__(self, scan: Scan, chosen: NDArray[np.intp], device: torch.device) -> None:
+    def __init__(
+        self, scan: Scan, chosen: NDArray[np.intp], device: torch.device, *, beside: int = 0
+    ) -> None:
         self.chosen = chosen
         self.device = device
         self._scan = scan
         self.shape = (len(chosen), *scan.pattern_shape)
         mask = np.fft.ifftshift(scan.mask)
         self.mask = torch.from_numpy(np.ascontiguousarray(mask)).to(device)
-        self._kept = _room(self.shape, device)
+        self._kept = _room(self.shape, device, beside)
         self._held = np.zeros(len(chosen), bool)
         self._missing = len(chosen)
 
@@ -140,9 +147,9 @@ class _Part(Measurements):
         return None if everything is None else everything[self._on_device]
 
 
-def _room(shape: tuple[int, ...], device: torch.device) -> Tensor | None:
+def _room(shape: tuple[int, ...], device: torch.device, beside: int = 0) -> Tensor | None:
     """Memory for counts where they are used; None where they would take too much of it."""
-    if 4 * math.prod(shape) > _cache_bytes(device):
+    if 4 * math.prod(shape) > _cache_bytes(device, beside):
         return None
     try:
         return torch.empty(shape, dtype=torch.float32, device=device)
@@ -150,13 +157,13 @@ def _room(shape: tuple[int, ...], device: torch.device) -> Tensor | None:
         return None
 
 
-def _cache_bytes(device: torch.device) -> int:
+def _cache_bytes(device: torch.device, beside: int) -> int:
     """At most a quarter of a GPU's memory, and half of what is free; 512 MB of others."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(min(total // 4, (free + idle) // 2))
-    return _CACHE_BYTES
+    return min(_CACHE_BYTES, _ROOM_BYTES - beside)
 
 
 def _staged(source: PatternSource, numbers: NDArray[np.intp], device: torch.device) -> Tensor:

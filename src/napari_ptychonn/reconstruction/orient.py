@@ -40,7 +40,7 @@ from napari_ptychonn.scan.orientation import (
     orient,
     orientation_text,
 )
-from napari_ptychonn.scan.patterns import OrientedPatterns
+from napari_ptychonn.scan.views import OrientedPatterns
 
 __all__ = [
     "OrientationSearch",

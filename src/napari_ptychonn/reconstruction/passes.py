@@ -190,12 +190,12 @@ def sweep_pass(
             if should_stop():
                 return
         beyond_noise = beyond_noise if turn else _beyond_noise(sweep)
-        object_, probe = sweep.object, sweep.probe
-    if number > 1:  # The first moves so far that its average lags behind.
-        object_ = sweep.mean
-    yield Swept(
-        object_, before, sweep.light, sweep.unexplained, probe, sweep.misfit, beyond_noise
-    )  # fmt: skip
+        # The first moves so far that its average lags behind.
+        averaged = number > 1 and turn == wanted - 1
+        object_, probe = sweep.mean if averaged else sweep.object, sweep.probe
+        light, unexplained, misfit = sweep.light, sweep.unexplained, sweep.misfit
+        del sweep  # What it sums is as large as the object, twice.
+    yield Swept(object_, before, light, unexplained, probe, misfit, beyond_noise)
 
 
 @torch.inference_mode()
@@ -234,13 +234,16 @@ def _improved_in_tiles(
 ) -> Tensor:
     height, width = after.shape
     found = torch.empty_like(after)
-    error = object_error(light, unexplained)
     peak, autocast = light.amax()[None, None, None], runs_bfloat16(after.device)
     for top in range(0, height, tile):
         for left in range(0, width, tile):
             rows = slice(max(0, top - _MARGIN), min(height, top + tile + _MARGIN))
             columns = slice(max(0, left - _MARGIN), min(width, left + tile + _MARGIN))
-            parts = [_padded(part[rows, columns]) for part in (after, before, light, error)]
+            error = object_error(light[rows, columns], unexplained[rows, columns])
+            parts = [
+                *(_padded(part[rows, columns]) for part in (after, before, light)),
+                _padded(error),
+            ]
             answer = network.improve(*parts, peak=peak, autocast=autocast)[0]
             down, right = top - rows.start, left - columns.start
             tall, wide = min(tile, height - top), min(tile, width - left)

@@ -26,6 +26,8 @@ __all__ = ["Prepared", "prepare", "probe_subset"]
 _SURVEYED = 400
 _PROBE_PIXELS = 400 * 128 * 128
 _GUESS_PIXELS = 150 * 64 * 64
+_BYTES_PER_PIXEL = 80
+"""Of the object, in a sweep: eight arrays of complex numbers and a few of real ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ def prepare(
     probes, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe)
     if not one_grid:
         probes = []
-    positions_px = scan.positions_px[chosen] / np.asarray(scale)
+    frame = make_frame(scan.positions_px[chosen] / np.asarray(scale), patch_shape)
+    beside = _BYTES_PER_PIXEL * frame.shape[0] * frame.shape[1]
     return Prepared(
         scan=scan,
         settings=settings,
@@ -134,8 +137,8 @@ def prepare(
         device=device,
         batch_size=settings.batch_size or _default_batch(patch_shape, device),
         chosen=chosen,
-        measurements=Measurements(scan, chosen, device),
-        frame=make_frame(positions_px, patch_shape).to(device),
+        measurements=Measurements(scan, chosen, device, beside=beside),
+        frame=frame.to(device),
         pixel=(base[0] * scale[0], base[1] * scale[1]),
         patch_scale=scale,
         probes=tuple(torch.from_numpy(probe).to(device) for probe in probes),

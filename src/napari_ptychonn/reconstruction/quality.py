@@ -40,8 +40,9 @@ class PointMisfit:
         self.missed = torch.full((frame.n_points,), torch.nan)
         self.counted = torch.full((frame.n_points,), torch.nan)
         self.noise = torch.full((frame.n_points,), torch.nan)
-        self._light = torch.zeros(frame.shape, device=frame.corners.device)
-        self._spread = torch.zeros_like(self._light)
+        # One number seen from every pixel until a point comes: large objects have many pixels.
+        self._light = torch.zeros((), device=frame.corners.device).expand(frame.shape)
+        self._spread = self._light
 
     @property
     def per_point(self) -> Tensor:
@@ -59,7 +60,7 @@ class PointMisfit:
 
         A point would have O + P*(ψ′ − ψ) / Σ|P|² there, with the measured modulus in ψ′.
         """
-        return (self._spread / self._light.clamp_min(1e-30)).sqrt()
+        return (self._spread / self._light.clamp_min(1e-30)).sqrt_()
 
     @property
     def alarm(self) -> str | None:
@@ -74,6 +75,8 @@ class PointMisfit:
 
     def add_spread(self, pull: Tensor, power: Tensor, indices: Tensor) -> None:
         """Take P*(ψ′ − ψ) and Σ|P|² (B, h, w) of a batch in its windows."""
+        if self._spread is self._light:
+            self._light, self._spread = self._light.clone(), self._light.clone()
         floor = 1e-3 * power.amax((-2, -1), keepdim=True)
         add_windows(self._spread, indices, intensity(pull.unsqueeze(-3)) / (power + floor))
         add_windows(self._light, indices, power)

@@ -82,6 +82,7 @@ class Stages:
                 if isinstance(event, Message):
                     self._state.messages.append(event.text)
                 yield event
+                del event  # A snapshot is as large as the object.
             if self._should_stop() or self._is_full:
                 return
 
@@ -160,7 +161,9 @@ class Stages:
         assert state.probe is not None
         start = state.object
         if start is None:
-            start = torch.ones(job.frame.shape, dtype=torch.complex64, device=job.device)
+            # One number seen from every pixel: of a large object, each array counts.
+            flat = torch.ones((), dtype=torch.complex64, device=job.device)
+            start = flat.expand(job.frame.shape)
         if self._coarse_helps:
             given = start
             start = coarse_phase(
@@ -168,6 +171,7 @@ class Stages:
                 batch_size=self._batch_size, should_stop=self._should_stop,
             )  # fmt: skip
             self._coarse_helps = start is not given
+            del given
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
             number=turn.number, update_probe=self._refines_probe,

@@ -53,8 +53,9 @@ class JobState:
         self.job = job
         self.object: Tensor | None = None
         self.probe: Tensor | None = job.probes[0] if job.probes else None
-        self.light = torch.zeros(job.frame.shape, device=job.device)
-        self.spread = torch.full_like(self.light, torch.nan)
+        # One number seen from every pixel: of a large object, each array counts.
+        self.light = torch.zeros((), device=job.device).expand(job.frame.shape)
+        self.spread = torch.full((), torch.nan, device=job.device).expand(job.frame.shape)
         self.misfit = PointMisfit(job.frame)
         self.patches: NDArray[np.complex64] | None = None
         self.passes = self.probe_rounds = self.sweeps = 0
@@ -83,7 +84,8 @@ class JobState:
     def snapshot(self, stage: str) -> Snapshot:
         """Return the object so far; NaN where no light fell."""
         assert self.object is not None
-        shown = (self.object * self._turn()).masked_fill(~lit_pixels(self.light), _nan())
+        shown = self.object * self._turn()
+        shown.masked_fill_(~lit_pixels(self.light), _nan())
         return Snapshot(shown.cpu().numpy(), self.job.frame.corner_px, stage)
 
     def result(self, seconds: float, *, stopped: bool) -> Reconstruction:
@@ -100,7 +102,7 @@ class JobState:
         if probe is None:
             probe = torch.zeros((0, *job.frame.patch_shape), dtype=torch.complex64)
         return Reconstruction(
-            object=(found * turn).cpu().masked_fill(hidden, _nan()).numpy(),
+            object=(found * turn).cpu().masked_fill_(hidden, _nan()).numpy(),
             pixel=job.pixel,
             unit=job.scan.unit,
             corner=(
@@ -133,10 +135,12 @@ class JobState:
 
     def _turn(self) -> Tensor:
         """Unit factor that makes the object's mean real: its global phase is free."""
-        if self.object is None:
+        found = self.object
+        if found is None:
             return torch.ones((), dtype=torch.complex64)
-        mean = (self.light * self.object).sum()
-        return torch.polar(torch.ones_like(mean.real), -mean.angle())
+        # As two real sums: real times complex would make the real one complex first.
+        real, imaginary = ((self.light * part).sum() for part in (found.real, found.imag))
+        return torch.polar(torch.ones_like(real), -torch.atan2(imaginary, real))
 
 
 def _nan() -> complex:

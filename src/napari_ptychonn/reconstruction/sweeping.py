@@ -150,9 +150,9 @@ class _Push:
     @torch.inference_mode()
     def carry_on(self, object_: Tensor) -> None:
         """Move the object, in place, on along the way that it has come."""
-        self._way = self._momentum * self._way + (object_ - self._here)
-        object_ += self._momentum * self._way
-        self._here = object_.clone()
+        self._way.mul_(self._momentum).add_(self._here.neg_().add_(object_))
+        object_ += self._here.copy_(self._way).mul_(self._momentum)
+        self._here.copy_(object_)
 
 
 def point_probes(probe: Tensor, frame: Frame, points: Tensor) -> Tensor:

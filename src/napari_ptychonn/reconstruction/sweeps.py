@@ -181,7 +181,7 @@ def _tried(
         if not isinstance(event, SweepState):
             continue
         state = replace(event, probe=event.probe / dim)
-        latest.append(state)
+        latest.append(replace(state, light=None, unexplained=None))
         found, polishes = judge.deviance(state), False
         if polish is not None:
             answer = judge.deviance(replace(state, object=polish(state, start.object)))
@@ -234,9 +234,11 @@ class _Sweeper:
             if self.should_stop():
                 # A part of a sweep would have moved a part of the object.
                 return
-            object_, probe = sweep.object, sweep.probe
-            yield Metrics(f"sweep {number}", {"misfit": sweep.misfit})
-            yield SweepState(sweep.mean, probe, number, sweep.light, sweep.unexplained)
+            object_, probe, misfit = sweep.object, sweep.probe, sweep.misfit
+            state = SweepState(sweep.mean, probe, number, sweep.light, sweep.unexplained)
+            del sweep  # What it sums is twice as large as the object.
+            yield Metrics(f"sweep {number}", {"misfit": misfit})
+            yield state
 
 
 class _Judge:

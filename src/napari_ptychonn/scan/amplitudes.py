@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ptychonn.scan.blind import blind_pixels, leave_out
 from napari_ptychonn.scan.model import PatternSource
 
 __all__ = ["looks_like_amplitudes"]
@@ -33,6 +34,7 @@ def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
     ----------
     patterns : PatternSource
         Values as stored; 12 patterns spread over the scan, or fewer large ones, are read.
+        Pixels that the detector marks as bad throughout are left out.
 
     Returns
     -------
@@ -44,10 +46,11 @@ def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
     affordable = max(2, _ALL_PIXELS // (patterns.shape[1] * patterns.shape[2]))
     count = min(n_points, _PATTERNS, affordable)
     some = np.linspace(0, n_points - 1, count).round().astype(np.intp)
+    counted = leave_out(patterns, blind_pixels(patterns))
     # One at a time: a detector may have millions of pixels, and a part of them says it.
     parts = []
     for number in np.unique(some):
-        lit = patterns.read(np.array([number]))
+        lit = counted.read(np.array([number]))
         lit = lit[lit > 0]
         parts.append(lit[:: -(-lit.size // _PIXELS) or 1].astype(np.float64))
     values = np.concatenate(parts)

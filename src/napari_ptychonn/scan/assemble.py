@@ -22,11 +22,11 @@ from napari_ptychonn.scan.model import HC_EV_M, Geometry, LengthUnit, Provenance
 from napari_ptychonn.scan.near_field import near_field_reason
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.orientation import detect_dc, orientation_text, to_convention
-from napari_ptychonn.scan.patterns import MaskedPatterns, OrientedPatterns
 from napari_ptychonn.scan.raster import raster_positions
 from napari_ptychonn.scan.selected import match_numbers
 from napari_ptychonn.scan.sidefiles import read_positions, read_probe
 from napari_ptychonn.scan.units import metres_per
+from napari_ptychonn.scan.views import MaskedPatterns, OrientedPatterns
 
 __all__ = ["assemble"]
 

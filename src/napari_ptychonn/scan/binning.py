@@ -16,7 +16,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.crop import crop_or_pad
 from napari_ptychonn.scan.fit import fit_scan, fit_window
 from napari_ptychonn.scan.model import PatternSource, Scan
-from napari_ptychonn.scan.patterns import MaskedPatterns
+from napari_ptychonn.scan.views import MaskedPatterns
 
 __all__ = ["BinnedPatterns", "bin_mask", "bin_scan", "unbin_mask"]
 

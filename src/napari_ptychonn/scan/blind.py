@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.scan.combined import ConcatenatedPatterns, SquaredPatterns
 from napari_ptychonn.scan.model import PatternSource
-from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns, MaskedPatterns
+from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns
 from napari_ptychonn.scan.selected import SelectedPatterns
+from napari_ptychonn.scan.views import MaskedPatterns
 
 __all__ = ["blind_pixels", "bytes_per_count", "largest_count", "leave_out"]
 

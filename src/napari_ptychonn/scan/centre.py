@@ -7,7 +7,7 @@ from math import floor, isfinite
 
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.crop import crop_or_pad
-from napari_ptychonn.scan.patterns import CroppedPatterns
+from napari_ptychonn.scan.views import CroppedPatterns
 
 __all__ = ["crop_around_centre"]
 

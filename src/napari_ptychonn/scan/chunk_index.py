@@ -145,7 +145,8 @@ class ChunkIndex:
         dataset.id.chunk_iter(found.append)
         if not found:
             return None
-        starts = np.array([info.chunk_offset for info in found], np.int64)
+        offsets, skipped, first_bytes, sizes = zip(*found, strict=True)
+        starts = np.array(offsets, np.int64)
         cells = starts // np.asarray(self._steps)
         if (starts < 0).any() or (cells >= np.asarray(self._grid)).any():
             return None
@@ -153,7 +154,7 @@ class ChunkIndex:
         if len(np.unique(numbers)) < len(found):
             return None  # HDF5 finds one of two, and which is not known
         places = np.zeros((self.count, 3), np.int64)
-        places[numbers] = [(info.byte_offset, info.size, info.filter_mask) for info in found]
+        places[numbers] = np.array((first_bytes, sizes, skipped), np.int64).T
         return places if self._is_there(dataset, found[0]) else None
 
     def _is_there(self, dataset: h5py.Dataset, info: h5py.h5d.StoreInfo) -> bool:

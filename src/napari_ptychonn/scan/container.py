@@ -105,8 +105,8 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         remedy = "copy it again, or write it again"
         raise ScanError("scan file", path, "it is a damaged npz (zip) file", remedy=remedy)
     if not is_hdf5 and path.suffix.lower() == ".mda":
-        problem = "MDA files of EPICS are not read"
-        remedy = "export the positions to CSV, as with mda2ascii, and give that with --positions"
+        problem = "MDA files of EPICS hold positions, not patterns"
+        remedy = "give it with --positions, and the file of the patterns as the scan"
         raise ScanError("scan file", path, problem, remedy=remedy)
     if not is_hdf5:
         remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs), an npz or a MATLAB file"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.crop import crop_or_pad
 from napari_ptychonn.scan.model import PatternSource, Scan
-from napari_ptychonn.scan.patterns import CroppedPatterns, MaskedPatterns
+from napari_ptychonn.scan.views import CroppedPatterns, MaskedPatterns
 
 __all__ = ["crop_scan", "fit_scan", "fit_to_multiple", "fit_window"]
 

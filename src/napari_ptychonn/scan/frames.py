@@ -10,8 +10,8 @@ from napari_ptychonn.scan.binning import BinnedPatterns, bin_mask, unbin_mask
 from napari_ptychonn.scan.crop import crop_or_pad
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.orientation import inverse_orientation, orient, to_convention
-from napari_ptychonn.scan.patterns import CroppedPatterns, MaskedPatterns, OrientedPatterns
 from napari_ptychonn.scan.selected import SelectedPatterns
+from napari_ptychonn.scan.views import CroppedPatterns, MaskedPatterns, OrientedPatterns
 
 __all__ = ["detector_shape", "mask_of_detector", "mask_of_scan"]
 

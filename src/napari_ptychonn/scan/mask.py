@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.frame_statistics import PatternStatistics
 from napari_ptychonn.scan.model import PatternSource, Scan
-from napari_ptychonn.scan.patterns import MaskedPatterns
+from napari_ptychonn.scan.views import MaskedPatterns
 
 __all__ = [
     "BadPixels",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.mda import read_mda
 from napari_ptychonn.scan.npy_members import read_npy
 from napari_ptychonn.scan.results.open import result_format
 from napari_ptychonn.scan.table_layouts import TableLayout, layout_of
@@ -23,7 +24,9 @@ __all__ = ["WITH_DATASET", "SidePositions", "column_names", "read_positions", "r
 WITH_DATASET = re.compile(r"^(?P<file>.+\.(?:h5|hdf5|hdf|cxi|nxs|mat|npz)):(?P<dataset>.+)$", re.I)
 """A dataset in another file: ``positions.h5:/stage/xy``."""
 TEXT_ENDINGS = (".csv", ".txt", ".dat", ".tsv")
+TABLE_ENDINGS = (*TEXT_ENDINGS, ".mda")
 MAX_COLUMNS = 200
+MAX_OFFERED = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +61,7 @@ def read_positions(
     columns: tuple[str | int, str | int] | None = None,
     layout: TableLayout | None = None,
 ) -> SidePositions:
-    """Read positions from HDF5, npz, npy, CSV or text.
+    """Read positions from HDF5, npz, npy, CSV, text or MDA.
 
     Parameters
     ----------
@@ -80,8 +83,8 @@ def read_positions(
     """
     file, dataset = _split(path)
     ending = file.suffix.lower()
-    if ending in TEXT_ENDINGS:
-        return _from_table(read_table(file), columns, layout)
+    if ending in TABLE_ENDINGS:
+        return _from_table(_table(file), columns, layout if ending in TEXT_ENDINGS else None)
     if ending == ".npy":
         stored = read_npy(file, "positions")
         return SidePositions(_pairs(stored, file, file.name, columns), None, str(file))
@@ -124,8 +127,8 @@ def column_names(path: str | Path) -> tuple[str, ...]:
         The file cannot be read.
     """
     file, dataset = _split(path)
-    if file.suffix.lower() in TEXT_ENDINGS:
-        table = read_table(file)
+    if file.suffix.lower() in TABLE_ENDINGS:
+        table = _table(file)
         return table.headings or _numbered(table.values.shape)
     if file.suffix.lower() == ".npy":
         return _numbered(read_npy(file, "positions").shape)
@@ -185,6 +188,10 @@ def _split(path: str | Path) -> tuple[Path, str | None]:
     return file, dataset
 
 
+def _table(file: Path) -> Table:
+    return read_mda(file) if file.suffix.lower() == ".mda" else read_table(file)
+
+
 def _numbered(shape: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(map(str, range(shape[1]))) if len(shape) == 2 and shape[1] <= MAX_COLUMNS else ()
 
@@ -192,15 +199,19 @@ def _numbered(shape: tuple[int, ...]) -> tuple[str, ...]:
 def _position_dataset(container: Container, n_points: int) -> str:
     infos = container.infos()
     found = guess_roles(infos).get("positions")
-    if found is None:
-        shapes = ((n_points, 2), (2, n_points))
-        found = next((info.path for info in infos if info.shape in shapes), None)
-    if found is None:
-        found = next((i.path for i in infos if len(i.shape) == 2 and i.shape[1] == 2), None)
-    if found is None:
-        remedy = f"choose one with --positions {container.path.name}:/DATASET"
-        raise ScanError("positions", container.path, "no (N, 2) dataset is there", remedy=remedy)
-    return found
+    if found is not None:
+        return found
+    shapes = ((n_points, 2), (2, n_points))
+    likely = [info.path for info in infos if info.shape in shapes]
+    likely = likely or [i.path for i in infos if len(i.shape) == 2 and i.shape[1] == 2]
+    if len(likely) == 1:
+        return likely[0]
+    problem = "no (N, 2) dataset is there"
+    if likely:
+        shown = ", ".join(likely[:MAX_OFFERED])
+        problem = f"{len(likely)} datasets may be positions: {shown}"
+    remedy = f"choose one with --positions {container.path.name}:/DATASET"
+    raise ScanError("positions", container.path, problem, remedy=remedy)
 
 
 def _from_table(
@@ -235,11 +246,15 @@ def _is_of(table: Table, layout: TableLayout) -> bool:
 
 
 def _likely_columns(table: Table, notes: list[str]) -> tuple[int, int]:
-    told = axis_columns(table.headings)
+    told = axis_columns(table.headings[: table.stages])
     if told is not None:
         return told
+    if table.axes is not None:
+        outer, inner = (table.headings[place] for place in table.axes)
+        notes.append(f"the outer axis, {outer}, is taken as y and the inner one, {inner}, as x")
+        return table.axes
     n_columns = table.values.shape[1]
-    if n_columns != 2:
+    if n_columns != 2 or table.stages is not None:
         problem = f"it has {n_columns} columns, and which are y and x is not said"
         raise ScanError("positions", table.file, problem, remedy=table.offer())
     notes.append(f"the columns of {table.file.name} are taken as (y, x)")

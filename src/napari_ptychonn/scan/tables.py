@@ -28,7 +28,7 @@ UNIT = re.compile(r"^(?P<name>.*?)[\s_/]*[(\[]?(?P<unit>[a-zµμå]+)[)\]]?$", r
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Columns of a text file.
+    """Columns of a text file, or of another that has such.
 
     Attributes
     ----------
@@ -40,12 +40,19 @@ class Table:
         NaN where a word is no number.
     lines : ndarray, (rows,) int64
         Line of each row in the file, from 1.
+    stages : int or None
+        So many of the first columns are of stages, and alone are taken without being asked
+        for; None: the file does not tell.
+    axes : tuple[int, int] or None
+        Columns (y, x), where the file's structure tells; headings that tell win.
     """
 
     file: Path
     headings: tuple[str, ...]
     values: NDArray[np.float64]
     lines: NDArray[np.int64]
+    stages: int | None = None
+    axes: tuple[int, int] | None = None
 
     def place(self, choice: str | int) -> int:
         """Number, from 0, of the column that a number or a heading means.

@@ -14,7 +14,7 @@ from napari_ptychonn.widgets.network_box import keep_narrow
 __all__ = ["PositionsFold"]
 
 POSITION_FILES = (
-    "Positions (*.csv *.txt *.dat *.tsv *.h5 *.hdf5 *.cxi *.nxs *.npz *.npy);;All files (*)"
+    "Positions (*.csv *.txt *.dat *.tsv *.mda *.h5 *.hdf5 *.cxi *.nxs *.npz *.npy);;All files (*)"
 )
 UNITS = (
     ("as recorded", None), ("m", "m"), ("mm", "mm"), ("µm", "um"), ("nm", "nm"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,13 +10,17 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
+from napari_ptychonn.scan.blind import leave_out
 from napari_ptychonn.scan.combined import SquaredPatterns
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents, masked_source
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.entries import chosen_positions
 from napari_ptychonn.scan.guesses import guesses as guesses_of
+from napari_ptychonn.scan.mask_files import read_mask
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.scan.results.open import result_format
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
 __all__ = ["Generic"]
@@ -53,18 +58,15 @@ class Generic:
             if role not in options.datasets
         ]
         if "patterns" not in names:
-            listed = ", ".join(f"{info.path} {info.shape}" for info in infos[:10] if info.shape)
-            problem = "it is not known which dataset holds the patterns"
-            remedy = f"choose it with --dataset patterns=/PATH among {listed or 'nothing'}"
-            likely = [f"{role}={guess.dataset!r}" for role, guess in guesses_of(infos).items()]
-            remedy += f"; likely are {', '.join(likely)}" if likely else ""
-            raise ScanError("patterns", container.path, problem, remedy=remedy)
+            raise _no_patterns(container, infos)
         mask = None
         if "mask" in names:
             bad = container.array(names["mask"])
             mask = np.asarray(bad == 0, dtype=np.bool_)
             notes.append("mask: 0 is taken as a good pixel")
-        source = _as_counts(container, names["patterns"], mask, notes)
+        source = masked_source(container, names["patterns"], mask)
+        if _are_amplitudes(source, names["patterns"], options, notes):
+            source = SquaredPatterns(source, container.path, names["patterns"])
         positions, unit = None, None
         if not options.brings_positions:
             chosen = chosen_positions(container, options)
@@ -87,17 +89,34 @@ class Generic:
         )
 
 
-def _as_counts(
-    container: Container, name: str, mask: NDArray[np.bool_] | None, notes: list[str]
-) -> PatternSource:
-    source = masked_source(container, name, mask)
+def _no_patterns(container: Container, infos: Sequence[DatasetInfo]) -> ScanError:
+    result = result_format(container)
+    if result is not None:
+        problem = f"it is a result ({result.name}), whose patterns are in another file"
+        remedy = "give the scan that it was made of; --probe takes such a file, too"
+        return ScanError("patterns", container.path, problem, remedy=remedy)
+    listed = ", ".join(f"{info.path} {info.shape}" for info in infos[:10] if info.shape)
+    problem = "it is not known which dataset holds the patterns"
+    remedy = f"choose it with --dataset patterns=/PATH among {listed or 'nothing'}"
+    likely = [f"{role}={guess.dataset!r}" for role, guess in guesses_of(infos).items()]
+    remedy += f"; likely are {', '.join(likely)}" if likely else ""
+    return ScanError("patterns", container.path, problem, remedy=remedy)
+
+
+def _are_amplitudes(
+    source: PatternSource, name: str, options: ScanOptions, notes: list[str]
+) -> bool:
+    if options.mask_file is not None:
+        good, _ = read_mask(options.mask_file)
+        # One that does not fit is refused later, where everything else about it is said.
+        if good.shape == source.shape[1:]:
+            source = leave_out(source, ~good)
     found = looks_like_amplitudes(source)
     if found:
         notes.append(f"{name} holds square roots of whole steps: amplitudes, which are squared")
-        return SquaredPatterns(source, container.path, name)
-    if found is None and name.rsplit("/", 1)[-1] in AMPLITUDES:
+    elif found is None and name.rsplit("/", 1)[-1] in AMPLITUDES:
         notes.append("values are taken as intensities (counts), not as amplitudes")
-    return source
+    return bool(found)
 
 
 def _positions(
