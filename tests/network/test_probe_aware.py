@@ -102,13 +102,24 @@ def test_the_correction_is_in_units_of_the_error_and_needs_light(net):
         correction = net(features(after, before, light, error))[0]
     found = improved(net, after, before, light, error)
     lit = light / (light + 1e-3 * light.max())
-    expected = torch.complex(*correction) * (error * lit)[0]
+    noise = 0.5 / (light + 1)
+    believed = noise / (noise + 0.01**2)
+    expected = torch.complex(*correction) * (error * lit * believed)[0]
     torch.testing.assert_close((found - after)[0], expected, rtol=1e-3, atol=1e-5)
     dark = light.clone()
     dark[:, :8] = 0
     found = improved(net, after, before, dark, error)
     assert torch.equal(found[:, :8], after[:, :8])
     assert not torch.allclose(found[:, 8:], after[:, 8:])
+
+
+def test_an_answer_is_believed_as_far_as_noise_is_larger_than_its_own_error(net):
+    after, before, light, error = swept((16, 16), count=1)
+    moved = [
+        (improved(net, after, before, torch.full_like(light, photons), error) - after).abs().mean()
+        for photons in (1e2, 1e4, 1e6)
+    ]
+    assert moved[0] > 1.5 * moved[1] > 10 * moved[2] > 0
 
 
 def test_a_tile_that_knows_the_whole_objects_peak_is_scaled_as_the_whole():
@@ -152,7 +163,8 @@ def test_what_is_not_explained_raises_the_error_and_both_ends_are_bounded():
     error = object_error(light, share * light)[0, 0]
     assert error.tolist() == sorted(error.tolist())
     assert float(error[2]) == pytest.approx((0.5 / 1e4 + 1e-2) ** 0.5, rel=1e-3)
-    assert float(error[0]) == pytest.approx(0.01)
+    assert float(error[0]) == pytest.approx((0.5 / 1e4) ** 0.5, rel=1e-3)
+    assert float(object_error(light * 1e3, 0 * light).min()) == pytest.approx(0.003)
     assert float(error[-1]) == 1.0
 
 

@@ -61,8 +61,13 @@ def test_what_is_expected_is_what_there_may_be():
     assert 4 < PassPlan("auto", APART).expected <= 20
 
 
-def test_a_pass_has_more_sweeps_the_farther_apart_the_points_lie():
-    sweeps = [sweeps_of_a_pass(cover) for cover in (30.0, 10.0, 4.0, 2.0, 0.1)]
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_pass_has_more_sweeps_the_farther_apart_the_points_lie(number):
+    sweeps = [sweeps_of_a_pass(cover, number) for cover in (60.0, 30.0, 10.0, 4.0, 2.0, 0.1)]
     assert sweeps == sorted(sweeps)
     assert sweeps[0] == sweeps[1] == 1
-    assert sweeps[-1] == sweeps[-2] == 8
+    assert sweeps[-1] == 16
+
+
+def test_later_passes_have_more_sweeps():
+    assert [sweeps_of_a_pass(8.0, number) for number in (1, 2, 3, 4)] == [1, 3, 5, 5]

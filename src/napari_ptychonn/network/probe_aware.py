@@ -18,6 +18,9 @@ INPUT_CHANNELS = 7
 _CLIP = 4.0
 _LEAST_ERROR, _LARGEST_ERROR = 0.003, 1.0
 _UNLIT = 1e-3
+_OWN_ERROR = 0.01
+"""What an answer is wrong by however bright it is, as a share of an empty pixel. Of two estimates,
+one with noise n and one with this error s, n² / (n² + s²) of the second is best."""
 
 
 class ProbeAwareNet(nn.Module):
@@ -102,7 +105,9 @@ class ProbeAwareNet(nn.Module):
             correction = self(inputs)
         # A dark tile has no light to compare with: nothing moves there.
         lit = light / (light + _UNLIT * peak).clamp_min(1e-30)
-        step = (correction.float() * (error * lit)[:, None]).permute(0, 2, 3, 1)
+        noise = _noise_variance(light)
+        believed = lit * noise / (noise + _OWN_ERROR**2)
+        step = (correction.float() * (error * believed)[:, None]).permute(0, 2, 3, 1)
         return after + torch.view_as_complex(step.contiguous())
 
 
@@ -119,7 +124,7 @@ def object_error(light: Tensor, unexplained: Tensor) -> Tensor:
     unexplained : Tensor, (B, H, W) float
         Misfit beyond noise of the patterns there, summed with their light.
     """
-    variance = 0.5 / (light + 1) + unexplained.clamp_min(0) / light.clamp_min(1e-6)
+    variance = _noise_variance(light) + unexplained.clamp_min(0) / light.clamp_min(1e-6)
     return variance.sqrt().clamp(_LEAST_ERROR, _LARGEST_ERROR)
 
 
@@ -142,6 +147,11 @@ def features(
     told = torch.stack(((light / peak).sqrt(), 1 / (1 + light.sqrt()), 1 + error.log10() / 2), -1)
     inputs = torch.cat((torch.view_as_real(after), change, told), -1).clamp(-_CLIP, _CLIP)
     return inputs.permute(0, 3, 1, 2)
+
+
+def _noise_variance(light: Tensor) -> Tensor:
+    """What photon noise leaves, relative to an empty pixel."""
+    return 0.5 / (light + 1)
 
 
 def _peak(light: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ _FEWEST, _MOST = 4, 20
 _COVER_OF_ALL = 40.0
 _SETTLED = 0.005
 _FEWEST_TO_SETTLE = 3
-_COVER_PER_PASS = 8.0
-_MOST_SWEEPS = 8
+_COVERS_PER_PASS = (8.0, 16.0, 24.0)
+_MOST_SWEEPS = 16
 _MOMENTUM = 0.6
 _MOSTLY_SIGNAL = 0.4
 
@@ -108,12 +108,18 @@ class PassPlan:
         return before - now < _SETTLED * before
 
 
-def sweeps_of_a_pass(cover: float) -> int:
-    """Sweeps before the network is asked, 1 to 8: where one brings little, it costs little.
+def sweeps_of_a_pass(cover: float, number: int) -> int:
+    """Sweeps before the network is asked, 1 to 16: where one brings little, it costs little.
+
+    Later passes have more: the network can only tell noise from the sample where the sweeps
+    have brought what the patterns know.
 
     Parameters
     ----------
     cover : float
         How often a typical pixel is seen by one sweep.
+    number : int
+        Number of the pass, from 1.
     """
-    return int(np.clip(round((_COVER_PER_PASS / cover) ** 1.5), 1, _MOST_SWEEPS))
+    wanted = _COVERS_PER_PASS[min(number, len(_COVERS_PER_PASS)) - 1]
+    return int(np.clip(round((wanted / cover) ** 1.5), 1, _MOST_SWEEPS))

@@ -174,7 +174,7 @@ def sweep_pass(
     settings = SweepSettings(
         object_regularisation=_SETTLING if settles else reach, update_probe=update_probe
     )
-    wanted = sweeps_of_a_pass(cover_of(frame, probe))
+    wanted = sweeps_of_a_pass(cover_of(frame, probe), number)
     beyond_noise, before = 0.0, object_
     for turn in range(wanted):
         sweep = Sweep(object_.clone(), probe, measurements.mask, settings)

@@ -15,8 +15,8 @@ from napari_ptychonn.reconstruction.sweeping import point_probes
 
 __all__ = ["PointMisfit", "misfit_of_points"]
 
-_ALARMING = 0.1
-_ALARMING_OVER_NOISE = 4.0
+_ALARMING = 0.03
+_ALARMING_OVER_NOISE = 8.0
 
 
 class PointMisfit:

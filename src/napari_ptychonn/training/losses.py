@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["deviance", "log_tile_error", "patch_error", "tile_error"]
+__all__ = ["deviance", "patch_error", "tile_error"]
 
 _OFFSET = 0.2
 
@@ -44,22 +44,10 @@ def tile_error(found: Tensor, truth: Tensor, weight: Tensor, side: int) -> Tenso
     -------
     Tensor, (B,) float
     """
-    errors, light = _tile_errors(found, truth, weight, side)
-    return (errors * light).sum(1) / light.sum(1).clamp_min(1e-6)
-
-
-def log_tile_error(
-    found: Tensor, truth: Tensor, weight: Tensor, side: int, floor: float
-) -> Tensor:
-    """Mean logarithm of the tiles' errors of every image, (B,) float.
-
-    Where most of an image is known to a hundredth and its rim to a tenth, the error of the
-    whole is that of the rim; here every tile counts alike. Parameters are those of
-    :func:`tile_error`; `floor` is added to the errors.
-    """
-    errors, light = _tile_errors(found, truth, weight, side)
-    each = (errors.clamp_min(0) + floor).log()
-    return (each * light).sum(1) / light.sum(1).clamp_min(1e-6)
+    tiles = [_tiles(values, side) for values in (found, truth, weight)]
+    light = tiles[2].sum((-2, -1))
+    errors = (patch_error(*tiles) * light).view(len(found), -1)
+    return errors.sum(1) / light.view(len(found), -1).sum(1).clamp_min(1e-6)
 
 
 def deviance(counts: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
@@ -84,15 +72,6 @@ def deviance(counts: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
     above, below = counts + _OFFSET, expected + _OFFSET
     each = expected - counts + above * (above.log() - below.log())
     return 0.5 * (each * mask).sum((-2, -1))
-
-
-def _tile_errors(
-    found: Tensor, truth: Tensor, weight: Tensor, side: int
-) -> tuple[Tensor, Tensor]:
-    """Error and light of every tile, (B, tiles)."""
-    tiles = [_tiles(values, side) for values in (found, truth, weight)]
-    shape = (len(found), -1)
-    return patch_error(*tiles).view(shape), tiles[2].sum((-2, -1)).view(shape)
 
 
 def _tiles(values: Tensor, side: int) -> Tensor:

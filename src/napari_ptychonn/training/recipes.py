@@ -27,7 +27,7 @@ from napari_ptychonn.training.examples import (
     expose,
 )
 from napari_ptychonn.training.graphs import Graphs
-from napari_ptychonn.training.losses import log_tile_error, patch_error
+from napari_ptychonn.training.losses import patch_error, tile_error
 from napari_ptychonn.training.passes import PassState, run_pass
 
 __all__ = [
@@ -47,7 +47,7 @@ _FREQUENCY = {"natural": 3.0, "dead-leaves": 1.5, "fractal": 1.5}
 """How often a kind is drawn in training, against 1 for the others."""
 VALIDATION_SEED = 20_201_027
 _VALIDATED = 16
-_FLOOR, _TILE_FLOOR = 1e-5, 1e-6
+_FLOOR = 1e-5
 
 Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
 
@@ -114,9 +114,9 @@ FORMS = (
     FieldForm(0.1, 2, 1, 0.25),
 )
 """As they are; denser; points so far apart that they hardly overlap; larger patterns."""
-_SUBSETS = (9, 18, 40)
+_SUBSETS = (4, 9, 18, 40)
 _FIRST_REACHES, _REACHES = (0.05, 0.05, 0.1, 0.2), (0.1, 0.2, 0.2, 1.0, 1.0)
-_SWEEPS = (1, 1, 2, 3, 5)
+_SWEEPS = (1, 1, 1, 2, 3)
 _SPARSE_SWEEPS = (1, 2, 4, 8)
 _SPARSE_POINTS = 20
 _LONG_CHANCE, _LONG = 0.12, (8, 25)
@@ -345,9 +345,9 @@ def loss_weight(batch: FieldBatch) -> Tensor:
 
 
 def _log_error(found: Tensor, batch: FieldBatch, weight: Tensor) -> Tensor:
-    whole = (patch_error(found, batch.truth, weight).clamp_min(0) + _FLOOR).log()
-    tiles = log_tile_error(found, batch.truth, weight, found.shape[-1] // 8, _TILE_FLOOR)
-    return (0.25 * whole + 0.75 * tiles).mean()
+    whole = patch_error(found, batch.truth, weight).clamp_min(0)
+    tiles = tile_error(found, batch.truth, weight, found.shape[-1] // 4).clamp_min(0)
+    return 0.5 * ((whole + _FLOOR).log() + (tiles + _FLOOR).log()).mean()
 
 
 def _validation_fields(usual: ExampleSettings) -> dict[str, DrawnFields]:
