@@ -24,7 +24,6 @@ from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.device import runs_bfloat16
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.points import spread_evenly
-from napari_ptychonn.reconstruction.probe_rounds import refine_probe
 from napari_ptychonn.reconstruction.sweeping import point_probes
 from napari_ptychonn.training.crops import Crop, draw_crop
 from napari_ptychonn.training.finetune_events import Standing
@@ -65,23 +64,15 @@ class ProbeLesson:
         self._seen: _Seen | None = None
 
     def settle(self, network: nn.Module, *, should_stop: ShouldStop) -> Iterator[Message]:
-        """Refine guessed probes, in rounds and then in passes; then they stay."""
+        """Refine guessed probes in the passes, until the misfit settles; then they stay."""
         assert isinstance(network, ProbeAwareNet)
         for scan in self._scans:
             if scan.probe_settled:
                 continue
             last = float("inf")
-            room = make_room(scan.prepared, scan.teaching, None)
-            assert scan.probe is not None
-            for found in refine_probe(
-                room.measurements, room.frame, scan.probe, "auto",
-                batch_size=scan.prepared.batch_size, should_stop=should_stop,
-            ):  # fmt: skip
-                if isinstance(found, Message):
-                    yield found
-                elif not should_stop():
-                    scan.take_probe(found.probe.clone())
             for look in range(_SETTLING_LOOKS):
+                room = make_room(scan.prepared, scan.teaching, None)
+                assert scan.probe is not None
                 for event in run_passes(
                     network, room.measurements, room.frame, scan.probe, update_probe=True,
                     seed=look, batch_size=scan.prepared.batch_size, should_stop=should_stop,
