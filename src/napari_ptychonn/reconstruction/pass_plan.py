@@ -59,12 +59,15 @@ class PassPlan:
 
     Attributes
     ----------
+    cover : float
+        As given.
     met_mostly_noise : bool
         Whether what the first pass met, from a flat object, was mostly photon noise.
     """
 
     def __init__(self, wanted: int | Auto, cover: float) -> None:
         most = int(np.clip(round(_COVER_OF_ALL / cover), _FEWEST, _MOST))
+        self.cover = cover
         self._waits = wanted == "auto" and most > _FEWEST
         self._most = most if wanted == "auto" else wanted
         self._misfits: list[float] = []

@@ -22,7 +22,7 @@ from napari_ptychonn.reconstruction.events import (
     SmallerBatches,
     Snapshot,
 )
-from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn
+from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn, sweeps_of_a_pass
 from napari_ptychonn.reconstruction.passes import improve_object, network_pass
 from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
 from napari_ptychonn.reconstruction.probe_rounds import ProbeRound, choose_probe, refine_probe
@@ -172,6 +172,7 @@ class Stages:
             )  # fmt: skip
             self._coarse_helps = start is not given
             del given
+        sweeps = sweeps_of_a_pass(plan.cover, turn.number)
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
             number=turn.number, update_probe=self._refines_probe,
@@ -181,7 +182,7 @@ class Stages:
             if isinstance(step, Message):
                 yield step
                 continue
-            yield self._progress(stage, step.points / job.frame.n_points)
+            yield self._progress(stage, sweeps * step.points / job.frame.n_points)
             # A stopped later pass must not leave its half-moved object in the earlier one's place.
             if turn.number == 1 or step.complete:
                 state.object, state.probe, state.light = step.object, step.probe, step.light
@@ -316,7 +317,8 @@ class Stages:
         if self._state.probe is not None:
             cover = cover_of(self._job.frame, self._state.probe)
             if isinstance(self._job.network.module, ProbeAwareNet):
-                work = float(PassPlan(settings.passes, cover).expected)
+                passes = PassPlan(settings.passes, cover).expected
+                work = float(sum(sweeps_of_a_pass(cover, turn + 1) for turn in range(passes)))
             rounds, sweeps = settings.probe_rounds, settings.sweeps
             if rounds == "auto":
                 rounds = _EXPECTED_ROUNDS if self._job.probe_is_guess else 0
