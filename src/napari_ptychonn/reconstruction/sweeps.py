@@ -34,6 +34,8 @@ __all__ = ["Polish", "SweepState", "sweep_object"]
 _MOST_SWEEPS = 20
 _PATIENCE = 3
 _ALMOST = 1.004
+_FEWEST_SWEEPS = 3
+"""Before, what the passes made of the held-out photons is still in the picture."""
 _SPOILT = 1.05
 """Over the start, whose network saw the held-out photons too: up to 2.5 % of it is that."""
 _DONE_AGAIN = 2
@@ -190,7 +192,8 @@ def _tried(
         lowest = min(lowest, found)
         yield Metrics(f"trial sweep {state.sweeps}", {"deviance": found})
         if found <= min(_ALMOST * lowest, _SPOILT * at_first):
-            best = _Trial(state.sweeps, latest[0], polishes)
+            if state.sweeps >= _FEWEST_SWEEPS:
+                best = _Trial(state.sweeps, latest[0], polishes)
         elif state.sweeps - best.wanted >= _PATIENCE:
             break
     yield best
