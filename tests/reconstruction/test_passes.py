@@ -218,7 +218,7 @@ def test_tiles_give_what_the_whole_object_gives(loud, monkeypatch, shape):
     # The margin holds all that a pixel's answer depends on; convolutions of another size round
     # differently.
     assert (tiled - whole).abs().max() < 1e-4 * moved
-    monkeypatch.setattr(module, "_MARGIN", 8)
+    monkeypatch.setattr(ProbeAwareNet, "reach_px", 8)
     assert (improve_object(loud, *parts) - whole).abs().max() > 1e-2 * moved
 
 

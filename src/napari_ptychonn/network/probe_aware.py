@@ -54,6 +54,11 @@ class ProbeAwareNet(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias if self.head.bias is not None else torch.zeros(0))
 
+    @property
+    def reach_px(self) -> int:
+        """How far the network looks, at most, in object pixels; a multiple of 8."""
+        return 48 + 16 * len(self.coarse)
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Correction (B, 2, H, W), real and imaginary, in units of the object's error.
 

@@ -19,13 +19,13 @@ _CACHE_BYTES = 512 * 2**20
 _ROOM_BYTES = 2 * 2**30
 """For kept patterns and what lies beside them; patterns of large objects take far longer to
 transform than to read."""
-_READ_AT_ONCE = 2048
+_PIXELS_AT_ONCE = 2**23
+"""Of patterns that are read or drawn at once."""
 _SMALL_TYPES = {
     np.dtype(np.uint8): (torch.uint8, 0xFF),
     np.dtype(np.uint16): (torch.int16, 0xFFFF),
 }
 """As what torch takes such counts, since it does little with unsigned ones, and all their bits."""
-_DRAWN_AT_ONCE = 1024
 
 
 def batches(n_points: int, size: int) -> Iterator[Tensor]:
@@ -95,7 +95,7 @@ class Measurements:
     def whole(self) -> Tensor | None:
         """Counts (M, H, W) of all points, where they are kept; not to be changed."""
         if self._kept is not None and self._missing:
-            for points in torch.from_numpy(np.flatnonzero(~self._held)).split(_READ_AT_ONCE):
+            for points in torch.from_numpy(np.flatnonzero(~self._held)).split(_at_once(self.shape)):
                 self.counts(points)
         return self._kept
 
@@ -155,6 +155,11 @@ def _room(shape: tuple[int, ...], device: torch.device, beside: int = 0) -> Tens
         return torch.empty(shape, dtype=torch.float32, device=device)
     except torch.OutOfMemoryError:
         return None
+
+
+def _at_once(shape: tuple[int, ...]) -> int:
+    """Patterns of an (M, H, W) stack that are read or drawn at once."""
+    return max(1, _PIXELS_AT_ONCE // (shape[1] * shape[2]))
 
 
 def _cache_bytes(device: torch.device, beside: int) -> int:
@@ -236,7 +241,8 @@ class HeldOut:
             return None
         generator = torch.Generator(whole.device).manual_seed(self._seed)
         share = torch.tensor(1 - self.share, device=whole.device)
-        blocks = zip(drawn.split(_DRAWN_AT_ONCE), whole.split(_DRAWN_AT_ONCE), strict=True)
+        size = _at_once(tuple(whole.shape))
+        blocks = zip(drawn.split(size), whole.split(size), strict=True)
         for block, counts in blocks:
             block.copy_(torch.binomial(counts, share.expand_as(counts), generator=generator))
         return drawn

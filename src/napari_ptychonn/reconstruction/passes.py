@@ -24,7 +24,6 @@ _REGULARISATIONS = (0.05, 0.1, 0.2)
 _SETTLING = 1.0
 _SEEDS_PER_PASS = 8
 _TILE, _SMALLEST_TILE = 1024, 128
-_MARGIN = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +233,12 @@ def _improved_in_tiles(
 ) -> Tensor:
     height, width = after.shape
     found = torch.empty_like(after)
+    margin = network.reach_px
     peak, autocast = light.amax()[None, None, None], runs_bfloat16(after.device)
     for top in range(0, height, tile):
         for left in range(0, width, tile):
-            rows = slice(max(0, top - _MARGIN), min(height, top + tile + _MARGIN))
-            columns = slice(max(0, left - _MARGIN), min(width, left + tile + _MARGIN))
+            rows = slice(max(0, top - margin), min(height, top + tile + margin))
+            columns = slice(max(0, left - margin), min(width, left + tile + margin))
             error = object_error(light[rows, columns], unexplained[rows, columns])
             parts = [
                 *(_padded(part[rows, columns]) for part in (after, before, light)),

@@ -69,7 +69,7 @@ class PointMisfit:
         if not self.total > max(_ALARMING, _ALARMING_OVER_NOISE * floor):
             return None
         return (
-            f"The misfit is {self.total:.2f}, where photon noise explains {floor:.2f}: do not "
+            f"The misfit is {self.total:.3f}, where photon noise explains {floor:.3f}: do not "
             "trust this picture. Check the probe, the distance, the orientation and the positions."
         )
 

@@ -89,7 +89,7 @@ class Stages:
     def result(self, seconds: float) -> Reconstruction:
         """What was found, partial where the job was stopped."""
         if isinstance(self._job.network.module, ProbeAwareNet):
-            self._state.cut_patches()
+            self._state.cut_patches(1 if self._is_full else self._batch_size)
         return self._state.result(seconds, stopped=self._is_full or self._should_stop())
 
     def _unless_full(self, events: Iterator[JobEvent]) -> Iterator[JobEvent]:
@@ -278,7 +278,7 @@ class Stages:
                 if self._batch_size == 1:
                     raise
             torch.cuda.empty_cache()
-            yield SmallerBatches.of(min(self._batch_size, job.frame.n_points) // 2)
+            yield SmallerBatches.of(max(1, min(self._batch_size, job.frame.n_points) // 2))
         if isinstance(job.network.module, ProbeAwareNet):
             state.spread = state.misfit.disagreement
         if state.misfit.alarm is not None:

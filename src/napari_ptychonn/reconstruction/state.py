@@ -70,14 +70,17 @@ class JobState:
             self.patches = np.full(shape, np.nan, np.complex64)
         return self.patches
 
-    def cut_patches(self) -> None:
-        """Keep the object's windows as patches, where patches are kept; NaN where it is dark."""
+    def cut_patches(self, batch_size: int) -> None:
+        """Keep the object's windows as patches, where patches are kept; NaN where it is dark.
+
+        `batch_size` of them are cut at a time.
+        """
         room = self.room_for_patches()
         if room is None or self.object is None:
             return
         frame = self.job.frame
         shown = self.object.masked_fill(~lit_pixels(self.light), _nan())
-        for points in batches(frame.n_points, self.job.batch_size):
+        for points in batches(frame.n_points, batch_size):
             windows = cut_windows(shown, frame.indices(points.to(self.job.device)))
             room[points.numpy()] = windows.cpu().numpy()
 
@@ -112,7 +115,7 @@ class JobState:
             probe=probe.cpu().numpy(),
             positions=job.scan.positions[job.chosen],
             indices=job.chosen,
-            coverage=self.light.cpu().numpy(),
+            coverage=self.light.contiguous().cpu().numpy(),
             disagreement=self.spread.cpu().masked_fill(hidden, np.nan).numpy(),
             misfit=self.misfit.per_point.numpy(),
             patches=self.patches,

@@ -37,11 +37,12 @@ _ALMOST = 1.004
 _FEWEST_SWEEPS = 3
 """Before, what the passes made of the held-out photons is still in the picture."""
 _SPOILT = 1.05
-"""Over the start, whose network saw the held-out photons too: up to 2.5 % of it is that."""
+"""Largest deviance that is taken, over the start's: its network saw the held-out photons too, which
+is up to 2.5 % of it."""
 _DONE_AGAIN = 2
 _HELD_SHARE = 0.1
 _JUDGED_POINTS = 600
-_JUDGED_BATCH = 32
+_JUDGED_BATCH, _JUDGED_ON_GPU = 32, 128
 _WITHOUT_PHOTONS = 20
 
 
@@ -168,7 +169,10 @@ class _Trial:
 def _tried(
     sweeper: _Sweeper, start: SweepState, held: HeldOut, polish: Polish | None
 ) -> Iterator[Message | Metrics | _Trial]:
-    """Sweep on a part of the photons as long as the others are likelier for it."""
+    """Sweep on a part of the photons as long as the others are not clearly unlikelier for it.
+
+    Or for the network's answer to it, where there is one.
+    """
     # The part that is fitted is dimmer, and so is its probe.
     dim = float(np.sqrt(1 - held.share))
     judge = _Judge(held, sweeper.frame, sweeper.batch_size)
@@ -252,7 +256,7 @@ class _Judge:
         points = torch.from_numpy(spread_evenly(corners, _JUDGED_POINTS))
         device = held.measurements.device
         # A cache full on a CPU; on a GPU what counts is that there are few batches.
-        size = _JUDGED_BATCH if device.type == "cpu" else batch_size
+        size = _JUDGED_BATCH if device.type == "cpu" else min(batch_size, _JUDGED_ON_GPU)
         self._mask = held.measurements.mask
         self._held = [(part.to(device), held.split(part)[1]) for part in points.split(size)]
         self._frame = frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,5 +62,6 @@ class _Stream(IterableDataset[Any]):
 
 
 def _alone(_: int) -> None:
-    """One thread to a process: there are as many processes as processors."""
+    """One thread to a process; to stop is for the process that asked for the examples."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)

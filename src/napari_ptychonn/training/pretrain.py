@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_ptychonn.errors import NetworkError, OutputError
+from napari_ptychonn.errors import NetworkError, OutputError, PtychonnError
 from napari_ptychonn.network.card import Family
 from napari_ptychonn.network.weights import load_network
 from napari_ptychonn.reconstruction.events import (
@@ -150,6 +150,7 @@ def pretrain(
     checkpoint = settings.folder / "checkpoint.pt"
     if checkpoint.exists():
         state = load_checkpoint(checkpoint)
+        _check_checkpoint(checkpoint, state, module)
         run.restore(state)
         metrics, taken = state["metrics"], state["taken"]
     started = time.monotonic()
@@ -186,6 +187,16 @@ def pretrain(
         saved = now
     keep()
     yield Finished(Trained(run.average, run.step, metrics), stopped=stopped)
+
+
+def _check_checkpoint(path: Path, state: dict[str, Any], module: nn.Module) -> None:
+    own = {name: value.shape for name, value in module.state_dict().items()}
+    kept = {name: value.shape for name, value in state.get("network", {}).items()}
+    if "taken" not in state or kept != own:
+        raise PtychonnError(
+            "checkpoint", path, "is that of another network, or of an earlier version",
+            remedy="delete it to start afresh, or choose another folder",
+        )  # fmt: skip
 
 
 def _start_from(module: nn.Module, path: Path, family: Family) -> None:
