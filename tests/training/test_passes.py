@@ -167,7 +167,7 @@ def test_a_turn_is_what_the_network_sees_and_is_taken_back():
 @pytest.mark.parametrize("number", range(4))
 def test_every_pass_of_every_form_has_a_loss_with_a_gradient_in_every_weight(number):
     form = FORMS[number]
-    recipe = ProbeRecipe(replace(CLEAN, fields=4), (8, 8, 8), forms=(form,))
+    recipe = ProbeRecipe(replace(CLEAN, fields=4), (8, 8, 8), 1, forms=(form,))
     net = network(seed=0)
     torch.manual_seed(0)
     rng = np.random.default_rng(number)
@@ -199,7 +199,7 @@ def test_the_loss_weighs_lit_pixels_alike_and_dark_ones_not_at_all():
 
 
 def test_validation_is_the_same_twice_and_measures_the_error_that_it_says():
-    recipe = ProbeRecipe(replace(CLEAN, fields=2, side=3), (8, 8, 8))
+    recipe = ProbeRecipe(replace(CLEAN, fields=2, side=3), (8, 8, 8), 1)
     net, before = network(), torch.random.get_rng_state()
     first, second = (recipe.validate(net, torch.device("cpu"), autocast=False) for _ in range(2))
     assert first == second

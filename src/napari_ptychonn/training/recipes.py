@@ -80,7 +80,7 @@ class Recipe(Protocol):
 
 
 def recipe_of(
-    family: Family, examples: ExampleSettings, channels: tuple[int, int, int], blocks: int = 2
+    family: Family, examples: ExampleSettings, channels: tuple[int, int, int], blocks: int
 ) -> Recipe:
     """Recipe of a family; `channels` and `blocks` are those of a `ptychonn-probe` network."""
     if family == "ptychonn-probe":
@@ -149,7 +149,7 @@ class ProbeRecipe:
         self,
         examples: ExampleSettings,
         channels: tuple[int, int, int],
-        blocks: int = 2,
+        blocks: int,
         *,
         forms: tuple[FieldForm, ...] = FORMS,
         most_passes: int = 5,
