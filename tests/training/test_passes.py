@@ -9,7 +9,14 @@ import torch
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.optics.sweep import Sweep, SweepBatch, SweepSettings
-from napari_ptychonn.training.examples import ExampleSettings, FieldBatch, make_fields
+from napari_ptychonn.training.examples import (
+    ExampleSettings,
+    FieldBatch,
+    draw_fields,
+    expose,
+    make_fields,
+)
+from napari_ptychonn.training.graphs import Graphs
 from napari_ptychonn.training.losses import patch_error
 from napari_ptychonn.training.passes import PassState, run_pass, sweep_fields
 from napari_ptychonn.training.recipes import FORMS, ProbeRecipe, loss_weight
@@ -110,6 +117,27 @@ def test_what_bad_pixels_counted_changes_nothing():
         found.append(parts(sweep_fields(PassState(some), 4, 0.2)))
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_a_sweep_that_was_recorded_and_is_replayed_is_the_sweep_itself():
+    drawn = draw_fields(CLEAN, np.random.default_rng(0))
+    batch = expose(drawn, torch.device("cuda"))
+    recorded, plain = PassState(batch, Graphs()), PassState(batch)
+    found, wanted = [], []
+    # The second is a replay, from another object, in another order and with another α.
+    for seed, reach in enumerate((0.2, 1.0)):
+        for state, swept in ((recorded, found), (plain, wanted)):
+            torch.manual_seed(seed)
+            swept.append(sweep_fields(state, 4, reach))
+        recorded.object = plain.object = wanted[-1].object
+    # The first one is not overwritten. A GPU sums in any order, up to 1e5 photons.
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.object, other.object, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(one.mean, other.mean, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(one.light, other.light, rtol=1e-4, atol=1e-2)
+        torch.testing.assert_close(one.unexplained, other.unexplained, rtol=1e-2, atol=1.0)
+    assert (found[0].object - found[1].object).abs().max() > 0.01
 
 
 def test_passes_move_the_state_towards_the_truth():
