@@ -28,7 +28,7 @@ from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.simulation import sample_scan
 from napari_ptychonn.simulation.cxi import read_truth
 from napari_ptychonn.simulation.settings import SimulationSettings
-from napari_ptychonn.training import pretrain
+from napari_ptychonn.training import examples, pretrain
 from napari_ptychonn.training.examples import ExampleSettings
 
 Shell = Callable[..., Any]
@@ -239,6 +239,24 @@ def test_pretrain_writes_a_network_and_goes_on_where_it_stopped(
     card = load_network(output).card
     assert (card.name, card.training["steps_done"]) == ("net", 2)
     assert (folder / "log.jsonl").is_file()
+
+
+def test_pretrain_is_told_how_wide_and_deep_and_how_examples_are_drawn(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = partial(ExampleSettings, size=16, side=2)
+    monkeypatch.setattr(examples, "ExampleSettings", small)
+    output = tmp_path / "net.safetensors"
+    ran = shell(
+        "pretrain", "-o", output, "--folder", tmp_path / "training", "--device", "cpu",
+        "--channels", 8, 8, 8, "--blocks", 1, "--fields", 2, "--workers", 1, "--steps", 1,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    card = load_network(output).card
+    assert card.architecture == {"channels": [8, 8, 8], "blocks": 1}
+    assert card.training["examples"]["fields"] == 2
+    # However many draw, the examples are the same: no part of how it was made.
+    assert "workers" not in card.training
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from napari_ptychonn.reconstruction.events import (
     Message,
     Metrics,
     Progress,
+    SmallerBatches,
     Snapshot,
     never,
 )
@@ -320,9 +321,7 @@ def test_every_stage_gets_by_with_smaller_batches(simulation, network, monkeypat
         monkeypatch.setattr(module, "cut_windows", small)
     result = reconstruct(simulation.scan, QUICK, network=network)
     assert not result.report.stopped
-    assert set(result.report.messages) == {
-        f"The device's memory is full: going on with batches of {size} patterns." for size in (8,)
-    }
+    assert set(result.report.messages) == {SmallerBatches.of(8).text}
     np.testing.assert_allclose(result.misfit, plain[0].misfit, rtol=1e-3)
 
 

@@ -126,7 +126,7 @@ def test_kinds_held_out_are_never_drawn_in_training_and_are_in_validation(family
     monkeypatch.setattr(recipes, "painter", recording)
     monkeypatch.setattr(samples, "painter", recording)
     few = replace(TINY, fields=2, side=2)
-    recipe = recipe_of(family, few, (8, 8, 8))
+    recipe = recipe_of(family, few, (8, 8, 8), 1)
     assert set(HELD_OUT_SAMPLES) <= set(drawn)
     drawn.clear()
     rng = np.random.default_rng(0)

@@ -9,7 +9,14 @@ import torch
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.optics.sweep import Sweep, SweepBatch, SweepSettings
-from napari_ptychonn.training.examples import ExampleSettings, FieldBatch, make_fields
+from napari_ptychonn.training.examples import (
+    ExampleSettings,
+    FieldBatch,
+    draw_fields,
+    expose,
+    make_fields,
+)
+from napari_ptychonn.training.graphs import Graphs
 from napari_ptychonn.training.losses import patch_error
 from napari_ptychonn.training.passes import PassState, run_pass, sweep_fields
 from napari_ptychonn.training.recipes import FORMS, ProbeRecipe, loss_weight
@@ -112,6 +119,27 @@ def test_what_bad_pixels_counted_changes_nothing():
         assert torch.equal(one, other)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+def test_a_sweep_that_was_recorded_and_is_replayed_is_the_sweep_itself():
+    drawn = draw_fields(CLEAN, np.random.default_rng(0))
+    batch = expose(drawn, torch.device("cuda"))
+    recorded, plain = PassState(batch, Graphs()), PassState(batch)
+    found, wanted = [], []
+    # The second is a replay, from another object, in another order and with another α.
+    for seed, reach in enumerate((0.2, 1.0)):
+        for state, swept in ((recorded, found), (plain, wanted)):
+            torch.manual_seed(seed)
+            swept.append(sweep_fields(state, 4, reach))
+        recorded.object = plain.object = wanted[-1].object
+    # The first one is not overwritten. A GPU sums in any order, up to 1e5 photons.
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one.object, other.object, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(one.mean, other.mean, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(one.light, other.light, rtol=1e-4, atol=1e-2)
+        torch.testing.assert_close(one.unexplained, other.unexplained, rtol=1e-2, atol=1.0)
+    assert (found[0].object - found[1].object).abs().max() > 0.01
+
+
 def test_passes_move_the_state_towards_the_truth():
     batch = fields()
     state, weight = PassState(batch), loss_weight(batch)
@@ -167,7 +195,7 @@ def test_a_turn_is_what_the_network_sees_and_is_taken_back():
 @pytest.mark.parametrize("number", range(4))
 def test_every_pass_of_every_form_has_a_loss_with_a_gradient_in_every_weight(number):
     form = FORMS[number]
-    recipe = ProbeRecipe(replace(CLEAN, fields=4), (8, 8, 8), forms=(form,))
+    recipe = ProbeRecipe(replace(CLEAN, fields=4), (8, 8, 8), 1, forms=(form,))
     net = network(seed=0)
     torch.manual_seed(0)
     rng = np.random.default_rng(number)
@@ -199,7 +227,7 @@ def test_the_loss_weighs_lit_pixels_alike_and_dark_ones_not_at_all():
 
 
 def test_validation_is_the_same_twice_and_measures_the_error_that_it_says():
-    recipe = ProbeRecipe(replace(CLEAN, fields=2, side=3), (8, 8, 8))
+    recipe = ProbeRecipe(replace(CLEAN, fields=2, side=3), (8, 8, 8), 1)
     net, before = network(), torch.random.get_rng_state()
     first, second = (recipe.validate(net, torch.device("cpu"), autocast=False) for _ in range(2))
     assert first == second

@@ -142,7 +142,7 @@ def test_the_learning_rate_warms_up_and_falls_to_a_hundredth():
 
 
 def test_examples_are_the_same_wherever_one_begins_and_whoever_draws_them(tiny):
-    recipe = recipe_of("ptychonn-probe", tiny.examples, (8, 8, 8))
+    recipe = recipe_of("ptychonn-probe", tiny.examples, (8, 8, 8), 1)
     whole = list(islice(drawn_examples(recipe, 5, 0, 0), 5))
     for first, workers in ((2, 0), (1, 2)):
         later = list(islice(drawn_examples(recipe, 5, first, workers), 3))

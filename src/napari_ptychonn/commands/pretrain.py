@@ -49,7 +49,7 @@ def pretrain(
         int | None, typer.Option(min=1, help="Its residual blocks at the coarsest level.")
     ] = None,
     fields: Annotated[
-        int | None, typer.Option(min=1, help="Fields of points in a batch; a GPU takes 64.")
+        int | None, typer.Option(min=1, help="Fields of points in a batch; a GPU takes 64 to 96.")
     ] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that draw examples beside this one.")

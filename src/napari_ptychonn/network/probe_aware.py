@@ -1,6 +1,6 @@
 """The `ptychonn-probe` network: PtychoNN that is told what the light looked like.
 
-It works where all patterns meet, on the object: a physics sweep brings the patterns onto
+It works where all patterns meet, on the object: physics sweeps bring the patterns onto
 the object under the known light (see :mod:`napari_ptychonn.optics.sweep`), and the network
 turns what they say, how much of it is noise and how far it still moves into the object
 that most likely stood there. Being image-to-image it takes any object, any pattern size

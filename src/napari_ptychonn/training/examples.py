@@ -25,10 +25,18 @@ from napari_ptychonn.simulation.probes import (
 )
 from napari_ptychonn.simulation.samples import random_sample
 
-__all__ = ["DrawnFields", "ExampleSettings", "FieldBatch", "draw_fields", "expose", "make_fields"]
-
+__all__ = [
+    "DrawnFields",
+    "ExampleSettings",
+    "FieldBatch",
+    "Sampler",
+    "draw_fields",
+    "expose",
+    "make_fields",
+]
 
 Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
+"""Gives a complex sample of a shape."""
 
 _AT_ONCE = 16
 """Points of every field that are measured at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from napari_ptychonn.training.examples import (
     DrawnFields,
     ExampleSettings,
     FieldBatch,
+    Sampler,
     draw_fields,
     expose,
 )
@@ -48,8 +49,6 @@ _FREQUENCY = {"natural": 3.0, "dead-leaves": 1.5, "fractal": 1.5}
 VALIDATION_SEED = 20_201_027
 _VALIDATED = 16
 _FLOOR = 1e-5
-
-Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
 
 
 class Recipe(Protocol):
@@ -81,7 +80,7 @@ class Recipe(Protocol):
 
 
 def recipe_of(
-    family: Family, examples: ExampleSettings, channels: tuple[int, int, int], blocks: int = 2
+    family: Family, examples: ExampleSettings, channels: tuple[int, int, int], blocks: int
 ) -> Recipe:
     """Recipe of a family; `channels` and `blocks` are those of a `ptychonn-probe` network."""
     if family == "ptychonn-probe":
@@ -150,7 +149,7 @@ class ProbeRecipe:
         self,
         examples: ExampleSettings,
         channels: tuple[int, int, int],
-        blocks: int = 2,
+        blocks: int,
         *,
         forms: tuple[FieldForm, ...] = FORMS,
         most_passes: int = 5,
