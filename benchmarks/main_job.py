@@ -32,6 +32,7 @@ ROWS: dict[str, Callable[[], Iterator[Figure]]] = {
     "natural": simulated.high_dose,
     "low-dose": simulated.low_dose,
     "raw-patterns": setups.raw_patterns,
+    "other-probes": setups.other_probes,
     "no-probe": setups.no_probe,
     "stitch": timing.stitch,
     "gold": timing.gold,

@@ -11,11 +11,15 @@ from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.simulation import samples
 from napari_ptychonn.simulation.samples import SAMPLE_KINDS
 from napari_ptychonn.training import recipes
-from napari_ptychonn.training.examples import ExampleSettings, make_fields
+from napari_ptychonn.training.examples import ExampleSettings, draw_fields, expose
 from napari_ptychonn.training.recipes import HELD_OUT_SAMPLES, recipe_of
 
 TINY = ExampleSettings(size=16, fields=3, side=3)
 CLEAN = replace(TINY, wrong_probe=0, gaps=0, background=0, second_mode=0)
+
+
+def make_fields(settings, rng):
+    return expose(draw_fields(settings, rng), torch.device("cpu"))
 
 
 def modelled(batch):

@@ -14,7 +14,6 @@ from napari_ptychonn.training.examples import (
     FieldBatch,
     draw_fields,
     expose,
-    make_fields,
 )
 from napari_ptychonn.training.graphs import Graphs
 from napari_ptychonn.training.losses import patch_error
@@ -31,6 +30,10 @@ CLEAN = ExampleSettings(
     second_mode=0,
     photons=(1e4, 1e5),
 )
+
+
+def make_fields(settings, rng):
+    return expose(draw_fields(settings, rng), torch.device("cpu"))
 
 
 def fields(seed=0, **changes):

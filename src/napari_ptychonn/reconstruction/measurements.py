@@ -163,7 +163,10 @@ def _at_once(shape: tuple[int, ...]) -> int:
 
 
 def _cache_bytes(device: torch.device, beside: int) -> int:
-    """At most a quarter of a GPU's memory, and half of what is free; 512 MB of others."""
+    """At most a quarter of a GPU's memory, and half of what is free.
+
+    Of others 512 MB, or what `beside` leaves of 2 GB.
+    """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -32,7 +32,6 @@ __all__ = [
     "Sampler",
     "draw_fields",
     "expose",
-    "make_fields",
 ]
 
 Sampler = Callable[[tuple[int, int], np.random.Generator], NDArray[np.complex64]]
@@ -144,17 +143,6 @@ class DrawnFields(NamedTuple):
     background: Tensor
     mask: Tensor
     seed: int
-
-
-def make_fields(
-    settings: ExampleSettings,
-    rng: np.random.Generator,
-    *,
-    sample: Sampler = random_sample,
-    kinds: tuple[str, ...] = PROBE_KINDS,
-) -> FieldBatch:
-    """Draw one batch and measure it; parameters are those of :func:`draw_fields`."""
-    return expose(draw_fields(settings, rng, sample=sample, kinds=kinds), torch.device("cpu"))
 
 
 def draw_fields(

@@ -249,19 +249,31 @@ class PatternRecipe:
         Its `fields` and `points` say how many patterns a batch has.
     setup : str
         One of :data:`~napari_ptychonn.simulation.settings.SAMPLE_SCANS`.
+    probe : Tensor, (1, S, S) complex64, optional
+        Another probe in that setup, √photons; None: its own.
+
+    Attributes
+    ----------
+    probe : Tensor, (1, S, S) complex64
+        The one in use.
     """
 
     setup = "circuit-zone-plate"
     preprocessing = Preprocessing(flux=4096.0)
 
-    def __init__(self, examples: ExampleSettings, setup: str = "circuit-zone-plate") -> None:
+    def __init__(
+        self,
+        examples: ExampleSettings,
+        setup: str = "circuit-zone-plate",
+        probe: Tensor | None = None,
+    ) -> None:
         self.setup = setup
         self._examples = examples
         self._photons = SAMPLE_SCANS[setup].photons
         self._size = SAMPLE_SCANS[setup].size
-        probe = simulate_lazily(SAMPLE_SCANS[setup]).truth.probe
-        self._probe = torch.from_numpy(probe)
-        weight = self._probe.abs().square().sum(0)
+        own = torch.from_numpy(simulate_lazily(SAMPLE_SCANS[setup]).truth.probe)
+        self.probe = own if probe is None else probe
+        weight = self.probe.abs().square().sum(0)
         self._weight = weight / weight.mean()
         rng = np.random.default_rng(VALIDATION_SEED)
         self._validation = {
@@ -316,7 +328,7 @@ class PatternRecipe:
             whole = torch.from_numpy(sample((span, span), rng))
             corners = torch.from_numpy(rng.integers(0, span - size, (self._examples.points, 2)))
             truth = cut_windows(whole, window_indices(corners, (size, size), span))
-            expected = diffract(self._probe, truth).numpy()
+            expected = diffract(self.probe, truth).numpy()
             patterns.append(torch.from_numpy(rng.poisson(expected).astype(np.float32)))
             truths.append(truth)
         assert self.preprocessing.flux is not None
