@@ -1,11 +1,13 @@
 """Opens damaged files of every scan format, each in a process of its own.
 
-``python benchmarks/fuzz_formats.py [--files 10000] [--seed 0] [--first 0] [--seconds S]
-[--only NUMBER ...] [--keep FOLDER]``. A damaged file must give a scan that passes its checks,
-or one ScanError; anything else (a crash, more than 5 s of work, more than 1 GB of memory,
-another exception, a warning, a message of several lines) is a finding, is printed, and makes
-the exit code 1. File `NUMBER` of a seed is always the same, so that ``--only`` shows a
-finding again. The sound files come from the tests' writers, in ``tests/scan``.
+``python benchmarks/fuzz_formats.py [--side] [--files 10000] [--seed 0] [--first 0]
+[--seconds S] [--only NUMBER ...] [--keep FOLDER]``. A damaged file must give a scan that passes
+its checks, or one ScanError; anything else (a crash, more than 5 s of work, more than 1 GB of
+memory, another exception, a warning, a message of several lines) is a finding, is printed, and
+makes the exit code 1. With ``--side`` the scan is sound, and a file beside it is damaged that
+gives positions, a mask, a dark pattern or a probe. File `NUMBER` of a seed is always the same,
+so that ``--only`` shows a finding again. The sound files come from the tests' writers, in
+``tests/scan``.
 """
 
 from __future__ import annotations
@@ -64,20 +66,26 @@ class Outcome:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the files asked for; 1 where one led to anything but a scan or a ScanError."""
     asked = _parse(arguments)
-    files, world = _tests_module("wrecked_files"), _tests_module("world").World()
+    world = _tests_module("world").World()
+    if asked.side:
+        side = _tests_module("wrecked_side_files")
+        make_sound, mutate, judge = side.sound_side_files, side.mutate_side, side.judge_side
+    else:
+        files = _tests_module("wrecked_files")
+        make_sound, mutate, judge = files.sound_files, files.mutate, files.judge
     results: dict[str, Counter[str]] = {}
     slowest, largest, findings = 0.0, 0, 0
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        sound = files.sound_files(Path(folder), world)
+        sound = make_sound(Path(folder), world)
         for number in asked.only or range(asked.first, asked.first + asked.files):
             if asked.seconds is not None and time.perf_counter() - started > asked.seconds:
                 print(f"stopped before file {number}; go on with --first {number}")
                 break
             random = np.random.default_rng([asked.seed, number])
             chosen = sound[number % len(sound)]
-            said, told = files.mutate(chosen, random)
-            outcome = try_file(files.judge, chosen.path, told)
+            said, told = mutate(chosen, random)
+            outcome = try_file(judge, chosen.path, told)
             slowest, largest = max(slowest, outcome.seconds), max(largest, outcome.peak_bytes)
             word = "finding" if outcome.is_finding else outcome.word
             results.setdefault(chosen.known_as, Counter())[word] += 1
@@ -88,8 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 shutil.copytree(chosen.path.parent, asked.keep / str(number), dirs_exist_ok=True)
     _print_table(results)
     tried = sum(counts.total() for counts in results.values())
+    kinds = f"{len(results)} {'kinds' if asked.side else 'formats'}"
     print(
-        f"{tried} files of {len(results)} formats, seed {asked.seed}, in "
+        f"{tried} files of {kinds}, seed {asked.seed}, in "
         f"{time.perf_counter() - started:.0f} s: {findings} findings; slowest {slowest:.2f} s, "
         f"largest {largest / 1e6:.0f} MB"
     )
@@ -157,6 +166,7 @@ def _address_bytes() -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--side", action="store_true", help="damage files beside a sound scan")
     parser.add_argument("--files", type=int, default=10_000, help="how many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="number of the first file")

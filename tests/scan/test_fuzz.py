@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scan_broken_npz_files import ODD_HEADERS, append_packed, bomb, npy
 from scan_wrecked_files import judge, mutate, sound_files
+from scan_wrecked_side_files import judge_side, mutate_side, sound_side_files
 
 from napari_ptychonn.cli import main
 from napari_ptychonn.errors import ScanError
@@ -46,6 +47,30 @@ def test_a_damaged_file_gives_a_scan_or_one_clear_error(sound, number):
     chosen = sound[number % len(sound)]
     _, told = mutate(chosen, np.random.default_rng(number))
     assert judge(chosen.path, told) in ("scan", "refused")
+
+
+@pytest.fixture(scope="module")
+def sound_sides(tmp_path_factory, world):
+    return sound_side_files(tmp_path_factory.mktemp("sides"), world)
+
+
+def test_a_sound_file_of_each_kind_beside_a_scan_passes(sound_sides):
+    for each in sound_sides:
+        assert judge_side(each.path, each.told) == "scan", each.name
+
+
+@settings(
+    max_examples=150,
+    deadline=None,  # as above
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(number=st.integers(0, 2**32 - 1))
+def test_a_damaged_file_beside_a_scan_gives_a_scan_or_one_clear_error(sound_sides, number):
+    chosen = sound_sides[number % len(sound_sides)]
+    _, told = mutate_side(chosen, np.random.default_rng(number))
+    assert judge_side(chosen.path, told) in ("scan", "refused")
 
 
 def test_the_shell_says_one_line_for_each_refused_file_and_leaves_with_1(sound, capsys):

@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from tifffile import TiffFile, imwrite
 
 from napari_ptychonn.errors import OutputError, ScanError
 from napari_ptychonn.scan.mask_files import MASK_ENDINGS, read_mask, write_mask
@@ -29,6 +30,37 @@ def test_an_image_that_a_person_painted_in_colour_is_read(tmp_path, mask):
     colour[~mask] = (255, 0, 0)
     Image.fromarray(colour).save(tmp_path / "painted.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "painted.png")[0], mask)
+
+
+def test_a_palette_with_a_transparent_colour_is_read_without_a_word(tmp_path, mask, recwarn):
+    painted = Image.fromarray(np.where(mask, 0, 200).astype(np.uint8)).convert("P")
+    painted.save(tmp_path / "painted.png", transparency=bytes([255, 128]))
+    np.testing.assert_array_equal(read_mask(tmp_path / "painted.png")[0], mask)
+    assert not recwarn.list
+
+
+def test_a_png_that_claims_a_gigabyte_is_refused_before_it_is_unpacked(tmp_path):
+    Image.new("L", (9000, 8000)).save(tmp_path / "wide.png")
+    with pytest.raises(ScanError, match="claims 9000 × 8000 pixels"):
+        read_mask(tmp_path / "wide.png")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_tiff_that_lacks_a_part_is_refused_and_not_filled_with_good_pixels(
+    tmp_path, mask, compression, caplog
+):
+    path = tmp_path / "mask.tif"
+    imwrite(path, (~mask).astype(np.uint8), rowsperstrip=4, compression=compression)
+    np.testing.assert_array_equal(read_mask(path)[0], mask)
+    with TiffFile(path) as tiff:
+        counts = tiff.pages[0].tags["StripByteCounts"]
+        place, number = counts.offset, counts.count
+    data = bytearray(path.read_bytes())
+    data[place + 4 : place + 8] = (number - 2).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(ScanError, match=f"of {number} parts of the picture {number - 2} are"):
+        read_mask(path)
+    assert not caplog.records
 
 
 def test_a_dataset_is_chosen_or_found(tmp_path, mask):

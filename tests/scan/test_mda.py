@@ -1,8 +1,10 @@
 """Positions of EPICS' saveData: scans within scans, read back as columns."""
 
+import struct
+
 import numpy as np
 import pytest
-from scan_mda_files import detector, positioner, scan, write_mda, write_raster
+from scan_mda_files import counted, detector, positioner, scan, write_mda, write_raster
 from scan_world import write_cxi
 
 from napari_ptychonn.errors import ScanError
@@ -89,3 +91,16 @@ def test_lines_that_lead_back_to_one_another_end(raster):
     raster.write_bytes(sound)
     with pytest.raises(ScanError, match="share"):
         read_mda(raster)
+
+
+def test_lines_that_claim_points_without_room_for_them_are_refused(tmp_path):
+    lines, points = 200, 2000
+    empty = struct.pack(">iii", 1, points, points) + 2 * counted("") + bytes(12)
+    outer = [(positioner(0, "lab:y", "y", "um"), np.arange(float(lines)))]
+    path = write_mda(
+        tmp_path / "a.mda",
+        (lines, points),
+        lambda place: scan(place, lines, outer, [], [lambda _: empty] * lines),
+    )
+    with pytest.raises(ScanError, match=f"it claims {lines * points} points"):
+        read_mda(path)

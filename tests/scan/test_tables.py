@@ -1,5 +1,7 @@
 """Columns of text files: separators, headings, units, choices; rasters that are typed in."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,6 +134,16 @@ def test_any_text_is_a_table_or_a_scan_error(tmp_path_factory, text):
         return
     assert positions.shape[1] == 2
     assert np.isfinite(positions).all()
+
+
+@pytest.mark.parametrize("line", ["y" + " " * 100_000 + "x", "_" * 100_000 + "1 x"])
+def test_a_long_line_of_rubbish_above_the_numbers_costs_no_time(tmp_path, line):
+    path = tmp_path / "p.csv"
+    path.write_text(f"{line}\n1 2\n3 4\n")
+    start = time.process_time()
+    assert axis_columns(read_table(path).headings) is None or "y" in line
+    assert [heading_unit(heading) for heading in line.split()] == [None, None]
+    assert time.process_time() - start < 2
 
 
 def test_a_raster_is_typed_in_where_no_positions_are(tmp_path, world):

@@ -167,7 +167,7 @@ def judge(path, told):
         try:
             guess_roles(list_datasets(path))
         except ScanError as error:
-            _check_message(error)
+            check_message(error)
         try:
             scan = open_scan(path, ScanOptions(**told))
             check_scan(scan)
@@ -175,7 +175,7 @@ def judge(path, told):
             frames = scan.patterns.read(np.arange(2))
             last = scan.patterns.read(np.array([scan.n_points - 1]))
         except ScanError as error:
-            _check_message(error)
+            check_message(error)
             return "refused"
     for read, count in ((frames, 2), (last, 1)):
         assert read.shape == (count, *scan.pattern_shape)
@@ -188,7 +188,7 @@ def judge(path, told):
     return "scan"
 
 
-def _check_message(error):
+def check_message(error):
     message = str(error)
     assert error.where, f"no file is named: {message}"
     assert error.remedy, f"no remedy: {message}"

@@ -6,9 +6,14 @@ the masks that pyFAI draws.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +37,16 @@ DATASET = "mask"
 TIFF = (".tif", ".tiff")
 DAMAGE = (
     OSError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, RuntimeError,
-    SyntaxError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+    SyntaxError, MemoryError, struct.error, zlib.error, AssertionError,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 """What the readers of TIFF and PNG raise over damaged files."""
 PLAIN_MODES = ("1", "L", "I", "I;16", "F")
 """Pillow's names for pictures of one number a pixel."""
+MAX_PIXELS = 2**26
+"""Of a picture; detectors have fewer."""
+MAX_PACKING = 500
+"""Larger pictures that shrink by more than this hold next to nothing."""
 
 
 def read_mask(path: str | Path) -> tuple[NDArray[np.bool_], str]:
@@ -141,17 +151,61 @@ def read_image(path: str | Path, role: str) -> tuple[NDArray[Any], str]:
         return read_npy(file, role), str(file)
     try:
         if ending in TIFF:
-            return np.asarray(tifffile.imread(file)), str(file)
+            return _tiff(file), str(file)
         if ending == ".png":
-            with Image.open(file) as picture:
-                plain = picture if picture.mode in PLAIN_MODES else picture.convert("L")
-                return np.asarray(plain), str(file)
+            return _png(file), str(file)
     except DAMAGE as error:
         problem, remedy = f"cannot be read: {error}", "write the file again"
         raise ScanError(role, file, problem, remedy=remedy) from None
     with open_container(file) as container:
         name = dataset or _likely(container, role)
         return container.array(name), f"{file}:{name}"
+
+
+def _tiff(file: Path) -> NDArray[Any]:
+    with _quiet_tifffile(), tifffile.TiffFile(file) as tiff:
+        if not tiff.series:
+            raise ValueError("there is no picture in it")
+        series, size = tiff.series[0], file.stat().st_size
+        if math.prod(series.shape) > max(MAX_PIXELS, MAX_PACKING * size):
+            raise ValueError(f"{size} bytes would unpack to a picture of shape {series.shape}")
+        for page in series.pages:
+            if page is not None:
+                _require_whole(page, size)
+        return np.asarray(series.asarray())
+
+
+def _require_whole(page: Any, size: int) -> None:
+    """What a damaged file lacks of a page, tifffile would fill with zeros: with good pixels."""
+    parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+    there = [count for offset, count in parts if 0 < offset < offset + count <= size]
+    wanted = math.prod(page.chunked)
+    if len(there) < wanted:
+        raise ValueError(f"of {wanted} parts of the picture {len(there)} are there")
+    if page.compression == 1 and sum(there) < page.nbytes:
+        raise ValueError(f"of {page.nbytes} bytes of the picture {sum(there)} are there")
+
+
+@contextmanager
+def _quiet_tifffile() -> Iterator[None]:
+    """What tifffile notices it logs, tag by tag; one error says what matters of it."""
+    log = logging.getLogger("tifffile")
+    before = log.disabled
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def _png(file: Path) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"it claims {picture.width} × {picture.height} pixels")
+            return np.asarray(picture if picture.mode in PLAIN_MODES else picture.convert("L"))
 
 
 def _likely(container: Container, role: str) -> str:

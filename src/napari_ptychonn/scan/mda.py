@@ -161,6 +161,9 @@ def _scan(words: _Words, rank: int, seen: set[int]) -> list[_Axis]:
         words.place = place
         lines.append(_scan(words, rank - 1, seen) if place > 0 else [])
     lengths = [len(line[0].values) if line else 0 for line in lines]
+    if sum(lengths) > len(words.packed) // 4:
+        # Lines without a reading take no room, and so may claim any number of points.
+        raise ValueError(f"it claims {sum(lengths)} points, which it has no room for")
     own = np.repeat(values, lengths, axis=0)
     whole = [line for line in lines if line]
     if not whole:

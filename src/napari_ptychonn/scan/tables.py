@@ -22,6 +22,8 @@ from napari_ptychonn.scan.units import is_length_unit
 __all__ = ["Table", "axis_columns", "heading_unit", "read_table"]
 
 MAX_BYTES = 256 * 2**20
+MAX_HEADING = 200
+"""Letters; what is longer names no column and no unit."""
 SEPARATORS = (";", "\t", ",", None)
 UNIT = re.compile(r"^(?P<name>.*?)[\s_/]*[(\[]?(?P<unit>[a-zµμå]+)[)\]]?$", re.I)
 
@@ -151,7 +153,7 @@ def axis_columns(headings: Sequence[str]) -> tuple[int, int] | None:
 
 def heading_unit(heading: str) -> str | None:
     """Unit in a heading such as ``x_um``, ``y (nm)`` or ``X/mm``, None where it has none."""
-    match = UNIT.match(heading.strip())
+    match = _unit_match(heading)
     if match is None or not match["name"] or not is_length_unit(match["unit"]):
         return None
     return match["unit"]
@@ -205,7 +207,7 @@ def _headings(above: list[str], width: int, separator: str | None) -> tuple[str,
     for line in reversed(above):
         bare = line.lstrip("#").strip()
         # Between blanks, the unit of "y (nm)" is no heading of its own.
-        joined = re.sub(r"\s+(?=[(\[])", "", bare)
+        joined = re.sub(r"(?<!\s)\s+(?=[(\[])", "", bare)
         for candidate in (separator, *SEPARATORS):
             words = (bare if candidate else joined).split(candidate)
             words = [word.strip().strip("\"'") for word in words]
@@ -214,8 +216,13 @@ def _headings(above: list[str], width: int, separator: str | None) -> tuple[str,
     return ()
 
 
+def _unit_match(heading: str) -> re.Match[str] | None:
+    bare = heading.strip()
+    return UNIT.match(bare) if len(bare) <= MAX_HEADING else None
+
+
 def _without_unit(heading: str) -> str:
-    match = UNIT.match(heading.strip())
+    match = _unit_match(heading)
     return match["name"].strip() if match and heading_unit(heading) else heading
 
 
