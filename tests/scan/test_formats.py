@@ -9,6 +9,7 @@ from scan_world import (
     DISTANCE_M,
     ENERGY_EV,
     PITCH_M,
+    WAVELENGTH_M,
     World,
     tike_arrays,
     write_cxi,
@@ -115,6 +116,17 @@ def test_either_file_of_a_ptychi_pair_opens_both(tmp_path, world, opened):
     assert scan.probe.shape == (2, *world.size)
     assert scan.unit == "m"
     assert scan.geometry is None
+
+
+@pytest.mark.parametrize("name", ["photon_energy_eV", "probe_energy_eV"])
+def test_a_ptychi_pair_of_ptychodus_tells_the_geometry(tmp_path, world, name):
+    dp, para = write_ptychi(tmp_path, world)
+    with h5py.File(para, "a") as file:
+        file.attrs.update({"probe_energy_eV": 0.0, name: ENERGY_EV})
+        file.attrs["detector_object_distance_m"] = DISTANCE_M
+    scan = open_scan(dp)
+    assert scan.geometry.wavelength_m == pytest.approx(WAVELENGTH_M)
+    np.testing.assert_allclose(scan.geometry.detector_pixel_m, PITCH_M)
 
 
 def test_half_a_ptychi_pair_names_the_missing_half(tmp_path, world):

@@ -1,4 +1,8 @@
-"""pty-chi's pair of files: patterns in ``*_dp.hdf5``, everything else in ``*_para.hdf5``."""
+"""pty-chi's pair of files: patterns in ``*_dp.hdf5``, everything else in ``*_para.hdf5``.
+
+The second is a ptychodus product (``h5_product_file.py``): positions are those of the probe's
+centre, (0, 0) at the object's centre, y along rows.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,8 @@ from napari_ptychonn.scan.options import ScanOptions
 __all__ = ["PtyChi"]
 
 POSITIONS = ("probe_position_y_m", "probe_position_x_m")
+ENERGIES = ("photon_energy_eV", "probe_energy_eV")
+"""Newer versions of ptychodus say the first; 0 is its way to say that it does not know."""
 BAD_PIXELS = "/bad_pixels"
 NAME = re.compile(r"^(?P<stem>.*_)(?P<role>dp|para)(?P<ending>\.[^.]+)$")
 PARTNER = {"dp": "para", "para": "dp"}
@@ -141,7 +147,8 @@ def _pixel(container: Container) -> tuple[float, float] | None:
 
 
 def _light(container: Container) -> tuple[float | None, float | None]:
-    energy = attribute_number(container, "/", "probe_energy_eV")
+    energies = (attribute_number(container, "/", name) for name in ENERGIES)
+    energy = next((energy for energy in energies if energy), None)
     distance = attribute_number(container, "/", "detector_object_distance_m")
     wavelength = HC_EV_M / energy if energy else None
     return wavelength, abs(distance) if distance else None

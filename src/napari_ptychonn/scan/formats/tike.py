@@ -1,7 +1,8 @@
 """tike's arrays, as npz or as HDF5 with the same names: ``data``, ``scan``, ``probe``.
 
-Patterns have DC at the corner. Positions are in object pixels and say where the corner of
-the probe's window lies, so half a window is added to get the probe's centre.
+Names are the arguments of tike's ``ptycho.reconstruct``, which documents ``scan`` as the
+minimum corner of the probe's grid: positions are in object pixels, and half a window is added
+to get the probe's centre. Patterns have DC at the corner.
 """
 
 from __future__ import annotations
