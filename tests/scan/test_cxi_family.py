@@ -223,6 +223,14 @@ def test_the_energy_of_a_storage_ring_is_not_taken_for_the_photons(tmp_path, wor
         np.testing.assert_allclose(told.pixel_m, world.pixel_m)
 
 
+def test_the_energy_of_a_source_without_a_unit_may_be_in_kev(tmp_path, world):
+    path = write_cxi(tmp_path / "scan.cxi", world)
+    put(path, "entry_1/instrument_1/source_1/energy", 12.4, None)
+    scan = open_scan(path)
+    assert scan.geometry.wavelength_m == pytest.approx(WAVELENGTH_M * ENERGY_EV / 12_400)
+    assert "source_1/energy is 12.4 without a unit: it is taken as 12400 eV" in said(scan)
+
+
 @pytest.mark.parametrize("raster", [True, False])
 def test_nxcxi_reads_rasters_through_their_virtual_stack(tmp_path, world, raster):
     path = write_nxcxi(tmp_path / "scan.nxs", world, raster=raster)
@@ -262,7 +270,8 @@ def test_the_beam_of_a_nexus_file_gives_the_energy(tmp_path, world, value, unit,
 def test_a_nexus_file_without_a_beam_asks_for_the_energy(tmp_path, world):
     path = write_nxcxi(tmp_path / "scan.nxs", world)
     put(path, "entry_1/instrument_1/beam_1/energy", None)
-    with pytest.raises(ScanError, match=r"energy not recorded.*--energy-ev"):
+    ring = r"source_1/energy, that of the storage ring in NeXus, is not used"
+    with pytest.raises(ScanError, match=rf"energy not recorded; .*{ring}.*--energy-ev"):
         open_scan(path)
     put(path, "entry_1/instrument_1/beam_1/incident_beam_energy", "high")
     scan = open_scan(path, ScanOptions(energy_ev=ENERGY_EV))

@@ -30,6 +30,7 @@ from napari_ptychonn.scan.views import MaskedPatterns, OrientedPatterns
 
 __all__ = ["assemble"]
 
+UNBELIEVED = ("is not used", "is no photon energy")
 MAX_PROBE_PIXELS = 2**25
 """Of all modes together: 128 of 512 × 512."""
 
@@ -233,9 +234,12 @@ def _lengths(
     if pixel is None:
         known = {"energy": wavelength, "distance": distance, "detector pixel": pitch}
         missing = ", ".join(name for name, value in known.items() if not value)
+        # What is recorded and was not believed is the first that a person would look at.
+        doubts = "".join(f"; {note}" for note in notes if note.endswith(UNBELIEVED))
         raise ScanError(
             "geometry", path,
-            f"positions are in {unit}, but the object pixel is not known ({missing} not recorded)",
+            f"positions are in {unit}, but the object pixel is not known ({missing} not "
+            f"recorded{doubts})",
             remedy="give --energy-ev, --distance-m and --detector-pixel-m, or --pixel-m",
         )  # fmt: skip
     return metres, "m", geometry, pixel

@@ -42,6 +42,9 @@ GOOD_BITS = 0x1000
 ENERGY_EV = {"ev": 1.0, "kev": 1e3, "mev": 1e6, "gev": 1e9, "j": 6.241509074460763e18}
 PHOTONS_EV = (10.0, 1e6)
 """From extreme ultraviolet light to electron microscopes; machines are far above."""
+SMALLEST_EV = 30.0
+LARGEST_GEV = 10.0
+"""Of storage rings."""
 PIXELS_M = (1e-8, 1e-2)
 DISTANCES_M = (1e-5, 1e3)
 SPANS_M = (1e-8, 0.1)
@@ -242,7 +245,9 @@ def photon_energy_ev(
         value, unit = found
         factors = [ENERGY_EV.get(unit.strip().lower().replace("joule", "j"))] if unit else []
         if not unit or is_beam:
-            factors += [ENERGY_EV["j"], ENERGY_EV["kev"] if is_beam and value < 30 else 1.0]
+            # Of a source, what is less may be the gigaelectronvolts of a storage ring.
+            is_kev = value < SMALLEST_EV and (is_beam or value >= LARGEST_GEV)
+            factors += [ENERGY_EV["j"], ENERGY_EV["kev"] if is_kev else 1.0]
         energies = [value * factor for factor in factors if factor]
         energy = next((e for e in energies if PHOTONS_EV[0] <= e <= PHOTONS_EV[1]), None)
         if energy is None:

@@ -22,6 +22,7 @@ from napari_ptychonn.scan.formats.cxi import (
     BEAM_ENERGIES,
     BEAMS,
     PATTERNS,
+    SOURCES,
     WAVES_M,
     beam_energy,
     cxi_contents,
@@ -80,7 +81,11 @@ def _wavelength(container: Container, notes: list[str]) -> float | None:
             wavelength = length(container, f"{beam}/{name}", WAVES_M, notes)
             if wavelength is not None:
                 return wavelength
-    return beam_energy(container, notes)
+    wavelength = beam_energy(container, notes)
+    if wavelength is None:
+        rings = [f"{source}/energy" for source in SOURCES if container.has(f"{source}/energy")]
+        notes.extend(f"{name}, that of the storage ring in NeXus, is not used" for name in rings)
+    return wavelength
 
 
 def _centre(
