@@ -188,6 +188,22 @@ def write_fold_slice_result_5(path, world):
     return path
 
 
+def write_nsls_matlab_result(path, world, *, scale=1.0, centre=(0.0, 0.0)):
+    """NSLS-II's MATLAB scripts: positions and the detector's distance in µm, energy in keV."""
+    y, x = 1e6 * ptychodus_positions(world, centre).T
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["obj"] = matlab(world.object)
+        file["prb"] = matlab(world.probe.transpose(1, 2, 0))
+        file["pos_xy"] = matlab(np.stack([np.arange(1.0, len(y) + 1), x, y], -1))
+        numbers = {
+            "img_pixel_size_y": scale * world.pixel[0], "img_pixel_size_x": scale * world.pixel[1],
+            "det_dist": 1e6 * DISTANCE_M, "energy": ENERGY_EV / 1e3,
+        }  # fmt: skip
+        for name, value in numbers.items():
+            file[name] = matlab([[value]])
+    return path
+
+
 def shelves_parameters(world):
     """What PtychoShelves keeps in `p`: patches start at round(position), counted from 0."""
     return {

@@ -17,6 +17,7 @@ from scan_results_files import (
     write_cxi_image,
     write_fold_slice_result,
     write_fold_slice_result_5,
+    write_nsls_matlab_result,
     write_product,
     write_product_npz,
     write_ptychi_result,
@@ -32,7 +33,7 @@ from scan_world import write_cxi, write_plain
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.scan.options import ScanOptions
-from napari_ptychonn.scan.results.open import is_result, open_result
+from napari_ptychonn.scan.results.open import holds_scan_too, is_result, open_result
 from napari_ptychonn.scan.results.place import placed_on
 
 SQUARE = (10e-9, 10e-9)
@@ -44,6 +45,7 @@ WRITERS = {
     "recon_Niter100.h5": (write_ptychi_result, "pty-chi result", SQUARE),
     "Niter100.mat": (write_fold_slice_result, "fold_slice result", PIXEL_M),
     "Niter100_7.mat": (write_fold_slice_result_5, "fold_slice result", PIXEL_M),
+    "recon.mat": (write_nsls_matlab_result, "NSLS-II MATLAB result", PIXEL_M),
     "S00001_recons.mat": (write_shelves_mat, "PtychoShelves result", PIXEL_M),
     "S00001_recons_73.mat": (write_shelves_mat_73, "PtychoShelves result", PIXEL_M),
     "S00001_recons.h5": (write_shelves_h5, "PtychoShelves result", PIXEL_M),
@@ -79,7 +81,7 @@ def test_patches_cut_at_the_positions_are_those_of_the_program(tmp_path, name, s
 
 TELL_ENERGY = [
     "product.h5", "product.npz", "run.ptyr", "result.cxi", "S00001_recons.mat",
-    "S00001_recons_73.mat", "S00001_recons.h5",
+    "S00001_recons_73.mat", "S00001_recons.h5", "recon.mat",
 ]  # fmt: skip
 
 
@@ -143,6 +145,24 @@ def test_what_the_c_solver_leaves_is_an_object_in_pixels(tmp_path, result_world)
     assert (result.format, result.unit) == ("PtychoShelves result", "px")
     np.testing.assert_array_equal(result.object, result_world.object)
     np.testing.assert_array_equal(result.probe, result_world.probe)
+
+
+@pytest.mark.parametrize(("scale", "centre"), [(1.0, (0.0, 0.0)), (1e6, (3e-6, -2e-6))])
+def test_what_nsls_matlab_results_do_not_say_is_said(tmp_path, result_world, scale, centre):
+    path = write_nsls_matlab_result(tmp_path / "a.mat", result_world, scale=scale, centre=centre)
+    result = open_result(path)
+    np.testing.assert_allclose(result.pixel, result_world.pixel)
+    said = " ".join(result.notes)
+    assert ("taken in µm" in said) == (scale == 1e6)
+    assert ("taken as the scan's" if any(centre) else "(0, 0) is taken as its middle") in said
+    middle = np.asarray(result.corner) + np.asarray(result.pixel) * result_world.shape / 2
+    # The scan's own middle may be some pixels off the object's.
+    np.testing.assert_allclose(middle, centre, atol=8 * max(result.pixel))
+    assert not holds_scan_too(path)
+    with h5py.File(path, "a") as file:
+        file["det_data"] = np.ones((12, 16, 16))
+    assert is_result(path)
+    assert holds_scan_too(path)
 
 
 def test_variations_of_the_probe_are_said(tmp_path, result_world):

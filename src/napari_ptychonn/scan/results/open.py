@@ -9,6 +9,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.results.cxi import CxiObject
 from napari_ptychonn.scan.results.fold_slice import FoldSliceResult
+from napari_ptychonn.scan.results.nsls_matlab import PATTERNS, NslsMatlabResult
 from napari_ptychonn.scan.results.product import Product
 from napari_ptychonn.scan.results.ptychi import PtyChiResult
 from napari_ptychonn.scan.results.ptychodus_cxi import PtychodusCxi
@@ -26,6 +27,7 @@ RESULTS: Final[tuple[ResultFormat, ...]] = (
     # What fold_slice saves holds the parameters of PtychoShelves, too.
     PtychoShelvesResult(),
     FoldSliceResult(),
+    NslsMatlabResult(),
     PtyChiResult(),
     PtychodusCxi(),
     CxiObject(),
@@ -42,8 +44,8 @@ def open_result(path: str | Path) -> ObjectResult:
     ----------
     path : str or Path
         Our own HDF5, a ptychodus product (HDF5 or npz), ptypy ``.ptyr``, a pty-chi result,
-        fold_slice or PtychoShelves ``.mat`` (5 to 7.3) or ``.h5``, a CXI file with an object,
-        PtychoPINN npz, or a simulated scan with its truth.
+        fold_slice or PtychoShelves ``.mat`` (5 to 7.3) or ``.h5``, NSLS-II ``.mat``, a CXI file
+        with an object, PtychoPINN npz, or a simulated scan with its truth.
 
     Raises
     ------
@@ -70,10 +72,13 @@ def is_result(path: str | Path) -> bool:
 
 
 def holds_scan_too(path: str | Path) -> bool:
-    """Whether a file with an object is first of all a scan: simulated, or PtychoPINN's."""
+    """Whether a file with an object is first of all a scan: simulated, PtychoPINN's, NSLS-II's."""
     try:
         with open_container(path) as container:
-            return isinstance(result_format(container), SimulatedTruth | PtychoPinnObject)
+            known = result_format(container)
+            if isinstance(known, NslsMatlabResult):
+                return container.has(PATTERNS)
+            return isinstance(known, SimulatedTruth | PtychoPinnObject)
     except ScanError:
         return False
 
