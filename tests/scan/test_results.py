@@ -165,6 +165,20 @@ def test_what_nsls_matlab_results_do_not_say_is_said(tmp_path, result_world, sca
     assert holds_scan_too(path)
 
 
+def test_the_pixel_of_a_nsls_matlab_result_may_be_that_of_its_detector(tmp_path, result_world):
+    path = write_nsls_matlab_result(tmp_path / "a.mat", result_world)
+    with h5py.File(path, "a") as file:
+        del file["img_pixel_size_x"], file["img_pixel_size_y"]
+        file["det_pixel_size"] = [[55.0]]
+    result = open_result(path)
+    pixel = 1.23984198e-6 / ENERGY_EV * DISTANCE_M / (16 * 55e-6)
+    np.testing.assert_allclose(result.pixel, (pixel, pixel))
+    with h5py.File(path, "a") as file:
+        del file["det_pixel_size"]
+    result = open_result(path)
+    assert (result.unit, result.pixel, result.positions) == ("px", (1.0, 1.0), None)
+
+
 def test_variations_of_the_probe_are_said(tmp_path, result_world):
     for write in (write_ptychi_result, write_fold_slice_result):
         assert "OPR" in " ".join(open_result(write(tmp_path / "r.h5", result_world)).notes)

@@ -2,8 +2,8 @@
 
 Names and units are those that ptychodus reads under "NSLS-II MATLAB"
 (``plugins/nsls2_product_file.py``): `pos_xy` in µm, of which the last two columns are x and y,
-`det_dist` in µm, `energy` in keV, `img_pixel_size_x` and `img_pixel_size_y`. Where the object
-lies is not recorded.
+`det_dist` and `det_pixel_size` in µm, `energy` in keV, `img_pixel_size_x` and
+`img_pixel_size_y`. Where the object lies is not recorded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.scan.container import Container, NpzContainer
 from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import beam_energy_ev, length_m, number, shape_of
+from napari_ptychonn.scan.model import HC_EV_M, LengthUnit
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, probe_modes, single_layer
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.scan.units import metres_per
@@ -51,33 +52,50 @@ class NslsMatlabResult:
         datasets = {"object": OBJECT, "probe": PROBE}
         sample = single_layer(images(container, OBJECT, matlab=True), notes)
         probe = probe_modes(images(container, PROBE, matlab=True), notes)
-        pixel = pixel_pair(
-            container,
-            "img_pixel_size_y, img_pixel_size_x",
-            _pixel(container, "img_pixel_size_y", notes),
-            _pixel(container, "img_pixel_size_x", notes),
-        )
+        energy = beam_energy_ev(container, "energy", "keV")
+        distance = length_m(container, "det_dist", "um")
+        pixel = _pixel(container, energy, distance, probe.shape[1:], notes)
+        unit: LengthUnit = "m" if pixel else "px"
         positions = None
-        if container.has(POSITIONS):
+        if unit == "m" and container.has(POSITIONS):
             datasets["positions"] = POSITIONS
             positions = _positions(container)
         return ObjectResult(
             object=sample,
-            pixel=pixel,
-            unit="m",
-            corner=_corner(sample.shape, pixel, positions, notes),
+            pixel=pixel or (1.0, 1.0),
+            unit=unit,
+            corner=_corner(sample.shape, pixel or (1.0, 1.0), positions, notes),
             path=container.path,
             format=self.name,
             datasets=datasets,
             probe=probe,
             positions=positions,
-            energy_ev=beam_energy_ev(container, "energy", "keV"),
-            distance_m=length_m(container, "det_dist", "um"),
+            energy_ev=energy,
+            distance_m=distance,
             notes=tuple(notes),
         )
 
 
-def _pixel(container: Container, name: str, notes: list[str]) -> float | None:
+def _pixel(
+    container: Container,
+    energy_ev: float | None,
+    distance_m: float | None,
+    window: tuple[int, ...],
+    notes: list[str],
+) -> tuple[float, float] | None:
+    """Object pixel (y, x) in metres: recorded, else that of the detector, else None."""
+    y, x = (_recorded(container, f"img_pixel_size_{axis}", notes) for axis in "yx")
+    if y is None and x is None:
+        pitch = length_m(container, "det_pixel_size", "um")
+        if not (energy_ev and distance_m and pitch):
+            notes.append("no pixel size recorded: lengths are in pixels")
+            return None
+        notes.append("no pixel size recorded: it is that of the detector and the probe's window")
+        y, x = (HC_EV_M / energy_ev * distance_m / (size * pitch) for size in window)
+    return pixel_pair(container, "img_pixel_size_y, img_pixel_size_x", y, x)
+
+
+def _recorded(container: Container, name: str, notes: list[str]) -> float | None:
     """Of the file's other lengths all are in µm; ptychodus reads this one as metres."""
     value = number(container, name)
     unit = "um" if value and value > LARGEST_PIXEL_M else "m"
