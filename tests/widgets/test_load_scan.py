@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QScrollArea
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.scan.options import ScanOptions
@@ -270,3 +271,33 @@ def test_positions_keep_their_shape_in_the_picture() -> None:
     assert square.max() < 1
     sides = np.abs(np.diff(square, axis=0)).sum(1)
     assert sides[0] == pytest.approx(2 * sides[1])
+
+
+def test_a_background_is_subtracted_and_a_missing_one_is_said(dock, cxi, qtbot) -> None:
+    choose(qtbot, dock, cxi)
+    detector = dock.form.detector
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        detector.background.set_path("0.5")
+    assert "subtracted from every pattern: 0.5 counts" in dock.text.toPlainText()
+    missing = str(cxi.with_name("dark.npy"))
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        detector.background.set_path(missing)
+    assert f"background: {missing} is neither a file nor a dataset" in dock.status.text()
+    assert "'Load scan > Detector > Background'" in dock.status.text()
+    assert detector.is_open()
+    assert not dock.form.folds["Datasets"].is_open()
+
+
+def test_fields_that_unfold_below_the_window_come_into_view(dock, cxi, qtbot) -> None:
+    dock.resize(360, 420)
+    dock.show()
+    choose(qtbot, dock, cxi)
+    fold = dock.form.folds["Detector"]
+    qtbot.mouseClick(fold._title, Qt.MouseButton.LeftButton)
+    area = dock.findChild(QScrollArea)
+
+    def is_whole() -> bool:
+        top = fold.mapTo(area.viewport(), QPoint(0, 0)).y()
+        return top >= 0 and top + fold.height() <= area.viewport().height()
+
+    qtbot.waitUntil(is_whole)

@@ -212,8 +212,8 @@ class DatasetFold(Fold):
     def _show_uses(self, found: Mapping[str, str] | None = None) -> None:
         uses: dict[str, str] = {}
         for role, name in {**(found or {}), **self.chosen()}.items():
-            parts = [name] if self.boxes[role].findData(name) > 0 and "," not in name else []
-            for part in parts or [part.strip() for part in name.split(",")]:
+            # A scan may use more than the boxes choose: a background, say.
+            for part in (part.strip() for part in name.split(",")):
                 uses[part] = ", ".join(filter(None, (uses.get(part), title_of(role))))
         self.tree.show_uses(uses)
 
