@@ -130,7 +130,7 @@ def test_an_unknown_file_is_opened_with_chosen_datasets(dock, viewer, unknown, q
         pick(dock.form.datasets["positions"], "/lab/stage")
         pick(dock.form.positions_unit, "um")
         dock.form.object_pixel.setText("50")
-    assert dock.status.text() == ""
+    assert dock.status.text() == "40 patterns of 16 × 16, object pixel 50 nm: ready to load."
     qtbot.mouseClick(dock.load, Qt.MouseButton.LeftButton)
     (scan,) = scans_in(viewer)
     assert scan.pixel_m == pytest.approx((50e-9, 50e-9))
