@@ -115,8 +115,10 @@ def _positions(infos: Sequence[DatasetInfo], n_points: int) -> Guess | None:
         if max(info.shape) == n_points:
             parts = "y and x" if columns == 2 else "x, y and z"
             reason = f"{parts} for each of {n_points} patterns"
+            if columns == 2 and "xy" in _words(info.path):
+                reason += ", although called xy: have the orientation looked for"
         elif not n_points and telling >= 2:
-            reason = f"{info.shape} of numbers, called {_leaf(info.path)}"
+            reason = f"{info.shape} of numbers, called {_name(info.path)}"
         else:
             continue
         found.append((telling + 2, Guess(info.path, reason + _in_unit(info))))
@@ -168,7 +170,7 @@ def _probe(infos: Sequence[DatasetInfo], pattern: tuple[int, ...]) -> Guess | No
     if chosen in fitting:
         reasons.append("as large as a pattern")
     if chosen in named:
-        reasons.append(f"called {_leaf(chosen.path)}")
+        reasons.append(f"called {_name(chosen.path)}")
     return Guess(chosen.path, f"{chosen.shape}, complex, {' and '.join(reasons)}")
 
 
@@ -193,7 +195,7 @@ def _detector_pixel(infos: Sequence[DatasetInfo]) -> Guess | None:
                     paths = f"{info.path}, {by_path[other].path}"
                     return Guess(
                         paths,
-                        f"called {_leaf(info.path)}, {_leaf(by_path[other].path)}{_in_unit(info)}",
+                        f"called {_name(info.path)}, {_name(by_path[other].path)}{_in_unit(info)}",
                     )
     return _scalar(infos, _is_detector_pixel, most=2)
 
@@ -210,7 +212,7 @@ def _scalar(
     # A unit makes it sure; of two that have one, the shorter path is seldom a copy of a set value.
     chosen = min(fitting, key=lambda info: (info.units is None, info.path.count("/")))
     leaf = _leaf(chosen.path)
-    named = "/".join(chosen.path.split("/")[-2:]) if _is_value(leaf) else leaf
+    named = "/".join(chosen.path.split("/")[-2:]) if _is_value(leaf) else _name(chosen.path)
     return Guess(chosen.path, f"called {named}{_in_unit(chosen)}")
 
 
@@ -229,7 +231,7 @@ def _is_distance(info: DatasetInfo) -> bool:
     leaf, unit = _leaf(info.path), info.units
     if _is_value(leaf):
         leaf = info.path.lower().rsplit("/", 2)[-2]
-    named = re.search(r"distance|camera_?length|^det_?z$|^z_?det$|^dist$", leaf) is not None
+    named = re.search(r"distance|camera_?length|^det_?z$|^z_?det$|(^|_)dist(_|$)", leaf) is not None
     focus = re.search(r"focus|focal|source|slit", info.path.lower()) is not None
     return named and not focus and (unit is None or is_length_unit(unit))
 
@@ -268,8 +270,12 @@ def _in_unit(info: DatasetInfo) -> str:
     return f", in {info.units}" if info.units else ", no unit recorded"
 
 
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
 def _leaf(path: str) -> str:
-    return path.rsplit("/", 1)[-1].lower()
+    return _name(path).lower()
 
 
 def _words(path: str) -> set[str]:
