@@ -94,7 +94,8 @@ def _no_patterns(container: Container, infos: Sequence[DatasetInfo]) -> ScanErro
     result = result_format(container)
     if result is not None:
         problem = f"it is a result ({result.name}), whose patterns are in another file"
-        remedy = "give the scan that it was made of; --probe takes such a file, too"
+        remedy = "give the scan that it was made of; --probe takes such a file, too, and napari "
+        remedy += "shows it when it is dropped on the viewer"
         return ScanError("patterns", container.path, problem, remedy=remedy)
     # Detectors write their frames to files of their own, which may not have been copied along.
     if isinstance(container, H5Container) and all(len(info.shape) < 3 for info in infos):
