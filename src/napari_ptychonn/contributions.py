@@ -26,7 +26,7 @@ from napari_ptychonn.widgets.layers import reconstruction_layers, scan_layers, s
 from napari_ptychonn.widgets.other_results import other_result_layers
 from napari_ptychonn.widgets.placement import KEY
 from napari_ptychonn.widgets.stacks import LazyStack
-from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.widgets.window_words import as_notification
 
 if TYPE_CHECKING:
     from napari.types import FullLayerData, LayerDataTuple
@@ -171,7 +171,7 @@ def _read(path: Paths) -> list[LayerDataTuple]:
         return [layer for each in paths for layer in _layers_of(each)]
     except PtychonnError as error:
         # Raised, it would come with a traceback; the sentence says it all.
-        show_error(in_the_window(error))
+        show_error(as_notification(error))
         return _NO_LAYERS
 
 

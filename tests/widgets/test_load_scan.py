@@ -160,7 +160,10 @@ def test_a_file_that_is_no_scan_is_one_message(dock, tmp_path, content, qtbot, s
     qtbot.waitUntil(lambda: bool(shown))
     assert len(shown) == 1
     assert "notes.h5" in shown[0]
-    assert dock.status.text() == shown[0]
+    # A notification that is not unfolded shows its beginning: there the path has no room.
+    assert shown[0].startswith("notes.h5: ")
+    assert shown[0].endswith(f"; the file is {path}")
+    assert dock.status.text().startswith(f"{path}: ")
     assert not dock.load.isEnabled()
 
 
