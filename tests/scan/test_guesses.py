@@ -268,5 +268,5 @@ def test_pairs_called_xy_are_said_to_be_in_doubt():
         DatasetInfo("/Det_dist_m", (), "float64"),
     ]  # fmt: skip
     found = guesses(infos)
-    assert "although called xy" in found["positions"].reason
+    assert "its name says x first" in found["positions"].reason
     assert found["distance"].reason == "called Det_dist_m, no unit recorded"

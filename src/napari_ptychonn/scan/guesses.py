@@ -115,13 +115,14 @@ def _positions(infos: Sequence[DatasetInfo], n_points: int) -> Guess | None:
         if max(info.shape) == n_points:
             parts = "y and x" if columns == 2 else "x, y and z"
             reason = f"{parts} for each of {n_points} patterns"
-            if columns == 2 and "xy" in _words(info.path):
-                reason += ", although called xy: have the orientation looked for"
         elif not n_points and telling >= 2:
             reason = f"{info.shape} of numbers, called {_name(info.path)}"
         else:
             continue
-        found.append((telling + 2, Guess(info.path, reason + _in_unit(info))))
+        reason += _in_unit(info)
+        if columns == 2 and "xy" in _words(info.path):
+            reason += "; its name says x first, which would mirror the object"
+        found.append((telling + 2, Guess(info.path, reason)))
     for y, x, telling in _axis_pairs(infos, n_points):
         reason = "two lists, vertical and horizontal by their names"
         if n_points:
