@@ -262,11 +262,12 @@ def test_a_registered_compression_filter_is_named(tmp_path):
     assert packed == {"/a": "bitshuffle", "/b": "gzip", "/c": None}
 
 
-def test_pairs_called_xy_are_said_to_be_in_doubt():
+def test_short_names_are_understood_and_pairs_called_xy_said_to_be_in_doubt():
     infos = [
         DatasetInfo("/frames", (30, 16, 16), "uint16"), DatasetInfo("/xy_um", (30, 2), "float64"),
-        DatasetInfo("/Det_dist_m", (), "float64"),
+        DatasetInfo("/Det_dist_m", (), "float64"), DatasetInfo("/px_size", (), "float64", "um"),
     ]  # fmt: skip
     found = guesses(infos)
     assert "its name says x first" in found["positions"].reason
     assert found["distance"].reason == "called Det_dist_m, no unit recorded"
+    assert found["detector_pixel"].reason == "called px_size, in um"

@@ -239,7 +239,8 @@ def _is_distance(info: DatasetInfo) -> bool:
 
 def _is_detector_pixel(info: DatasetInfo) -> bool:
     leaf, unit = _leaf(info.path), (info.units or "").lower()
-    named = "pixel" in leaf and re.search(r"size|pitch|width|height|det|_m$|_um$", leaf)
+    named = re.search(r"pixel|(^|_)pi?x(_|$)", leaf)
+    named = named and re.search(r"size|pitch|width|height|det|_m$|_um$", leaf)
     # An object pixel is told in nm, and a count of pixels is no size.
     known = not unit or (is_length_unit(unit) and unit not in ("nm", "nanometer", "px", "pixel"))
     objects = re.search(r"obj|recon|sample|mask|number|bad", info.path.lower())
