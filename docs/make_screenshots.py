@@ -14,16 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import h5py
+import hdf5plugin
+import numpy as np
 from PIL import Image
-from qtpy.QtCore import QSettings
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QPoint, QSettings
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_ptychonn.network.folders import NETWORKS_VARIABLE
 from napari_ptychonn.simulation.cxi import write_cxi
 from napari_ptychonn.simulation.sample_scan import sample_scan
+from napari_ptychonn.widgets.fold import bring_into_view
 
 if TYPE_CHECKING:
     import napari
+
+    from napari_ptychonn.scan.model import Scan
+    from napari_ptychonn.widgets.load_scan import LoadScanWidget
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = (1280, 800)
@@ -47,11 +54,38 @@ def main() -> None:
         os.environ[NETWORKS_VARIABLE] = str(Path(folder) / "networks")
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
         path = Path(f"{SAMPLE}.cxi")
-        write_cxi(path, sample_scan(SAMPLE))
-        take_pictures(path)
+        scan = sample_scan(SAMPLE)
+        write_cxi(path, scan)
+        unknown = Path("lab_0107.h5")
+        write_unknown(unknown, scan)
+        take_pictures(path, unknown)
 
 
-def take_pictures(path: Path) -> None:
+def write_unknown(path: Path, scan: Scan) -> None:
+    """Write a scan as a beamline might whose files nobody has seen: patterns transposed."""
+    counts = scan.patterns.read(np.arange(scan.n_points)).astype(np.uint16)
+    places = scan.positions * 1e6
+    with h5py.File(path, "w") as file:
+        packed = hdf5plugin.Bitshuffle(cname="lz4")
+        frames = np.ascontiguousarray(counts.transpose(0, 2, 1))
+        file.create_dataset(
+            "camera/ccd_stack", data=frames, chunks=(1, *frames.shape[1:]), **packed
+        )
+        file["camera/bad_px_mask"] = np.zeros(frames.shape[1:], np.uint8)
+        file["camera/ring_current"] = 99.7
+        file["camera/px_size"], file["stage/det_distance"] = 75.0, 2000.0
+        file["stage/fine_y"], file["stage/fine_x"] = places[:, 0], places[:, 1]
+        file["stage/first_probe"], file["mono/energy"] = scan.probe, 8.8
+        units = {
+            "camera/ccd_stack": "photons", "camera/px_size": "um", "camera/ring_current": "mA",
+            "stage/det_distance": "mm", "stage/fine_y": "um", "stage/fine_x": "um",
+            "mono/energy": "keV",
+        }  # fmt: skip
+        for name, unit in units.items():
+            file[name].attrs["units"] = unit
+
+
+def take_pictures(path: Path, unknown: Path) -> None:
     """Go the way of a person from the file to the object, with a picture at each stop."""
     import napari
 
@@ -67,6 +101,7 @@ def take_pictures(path: Path) -> None:
     settle()
     viewer.reset_view()
     take(viewer, "load_scan")
+    take_unknown(viewer, load_scan, unknown)
     viewer.window.remove_dock_widget(frame)
 
     frame, reconstruct = viewer.window.add_plugin_dock_widget(PLUGIN, "Reconstruct")
@@ -105,6 +140,26 @@ def take_pictures(path: Path) -> None:
     viewer.close()
 
 
+def take_unknown(viewer: napari.Viewer, load_scan: LoadScanWidget, path: Path) -> None:
+    """The dock with a file of no known format: its tree, and its orientation once found."""
+    form, gallery = load_scan.form, load_scan.orientation
+    form.folds["Geometry"].set_open(False)
+    load_scan.file.set_path(str(path))
+    wait_until(load_scan.load.isEnabled)
+    form.folds["Datasets"].set_open(True)
+    form.files.tree.select("/camera/ccd_stack")
+    settle()
+    bring_into_view(form.files)
+    take(viewer, "unknown_file", of=load_scan)
+    form.folds["Datasets"].set_open(False)
+    form.folds["Orientation"].set_open(True)
+    gallery.find.click()
+    wait_until(lambda: gallery.tiles.isVisible() and not gallery.runner.running)
+    bring_into_view(form.folds["Orientation"])
+    take(viewer, "orientation", of=load_scan)
+    form.folds["Orientation"].set_open(False)
+
+
 def wait_until(reached: Callable[[], bool]) -> None:
     """Keep the window alive until something is so.
 
@@ -127,8 +182,8 @@ def settle() -> None:
     wait_until(lambda: time.monotonic() > settled)
 
 
-def take(viewer: napari.Viewer, name: str) -> None:
-    """Save the window as it is now.
+def take(viewer: napari.Viewer, name: str, *, of: QWidget | None = None) -> None:
+    """Save the window as it is now, or a dock of it.
 
     Raises
     ------
@@ -137,9 +192,14 @@ def take(viewer: napari.Viewer, name: str) -> None:
     """
     settle()
     picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
-    path = IMAGES / f"{name}.png"
+    path, size = IMAGES / f"{name}.png", SIZE
+    if of is not None:
+        size = (of.width(), of.height())
+        corner = of.mapTo(viewer.window._qt_window, QPoint(0, 0))
+        left, top = corner.x(), corner.y()
+        picture = picture.crop((left, top, left + size[0], top + size[1]))
     picture.save(path, optimize=True)
-    if picture.size != SIZE or path.stat().st_size > LARGEST_FILE:
+    if picture.size != size or path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"{path}: {picture.size} pixels, {path.stat().st_size} bytes")
     print(f"{path}: {path.stat().st_size // 1000} kB")
 

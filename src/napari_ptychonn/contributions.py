@@ -21,10 +21,12 @@ from napari_ptychonn.reconstruction.pictures import Channel, save_tiff
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.container import open_container
 from napari_ptychonn.scan.open import is_scan, open_scan
+from napari_ptychonn.scan.results.open import is_result, open_result
 from napari_ptychonn.widgets.layers import reconstruction_layers, scan_layers, show_colorbars
+from napari_ptychonn.widgets.other_results import other_result_layers
 from napari_ptychonn.widgets.placement import KEY
 from napari_ptychonn.widgets.stacks import LazyStack
-from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.widgets.window_words import as_notification
 
 if TYPE_CHECKING:
     from napari.types import FullLayerData, LayerDataTuple
@@ -47,6 +49,9 @@ _CHANNELS: dict[str, Channel] = {"object amplitude": "amplitude", "object phase"
 
 def get_reader(path: Paths) -> Reader | None:
     """Reader of scans and of results, or None for files that are neither.
+
+    Results may be of other programs; a file with both, a simulated scan for instance, is a
+    scan first.
 
     A file with a scan's extension that nobody could open (cut off, or of another kind) is
     taken too, so that the person reads why. Frames alone (``/entry/data/data``), without
@@ -120,7 +125,7 @@ def write_tiff(path: str, data: Any, keywords: dict[str, Any]) -> list[str]:
     """
     known = keywords.get("metadata", {}).get(KEY, {})
     channel = _CHANNELS.get(known.get("kind", ""))
-    if channel is not None:
+    if channel is not None and "reconstruction" in known:
         save_tiff(known["reconstruction"], path, channel)
         return [path]
     frames: Any = iter(data) if isinstance(data, LazyStack) else np.asarray(data)
@@ -157,7 +162,7 @@ def _is_ours(path: str) -> bool:
                 return True
     except ScanError:
         return Path(path).is_file()
-    return is_scan(path, frames_suffice=False)
+    return is_scan(path, frames_suffice=False) or is_result(path)
 
 
 def _read(path: Paths) -> list[LayerDataTuple]:
@@ -166,15 +171,17 @@ def _read(path: Paths) -> list[LayerDataTuple]:
         return [layer for each in paths for layer in _layers_of(each)]
     except PtychonnError as error:
         # Raised, it would come with a traceback; the sentence says it all.
-        show_error(in_the_window(error))
+        show_error(as_notification(error))
         return _NO_LAYERS
 
 
 def _layers_of(path: str) -> list[LayerDataTuple]:
     with open_container(path) as container:
-        is_result = container.has("ptychonn/misfit")
-    if is_result:
+        is_ours = container.has("ptychonn/misfit")
+    if is_ours:
         layers = reconstruction_layers(product.load(path))
+    elif is_result(path) and not is_scan(path):
+        layers = other_result_layers(open_result(path))
     else:
         layers = scan_layers(open_scan(path))
     _show_whole_when_added(layers)

@@ -187,3 +187,14 @@ def test_a_refused_file_is_closed_again(path):
     with h5py.File(path, "a") as file:  # fails where the file is still open to read
         file.attrs["note"] = "written again"
     assert "3 positions" in refused(path)
+
+
+def test_frames_behind_a_link_that_leads_nowhere_are_said_to_be_missing(tmp_path):
+    path = tmp_path / "master.nxs"
+    with h5py.File(path, "w") as file:
+        file["entry/data/data"] = h5py.ExternalLink("frames_000001.h5", "/entry/data/data")
+        file["entry/again"] = file["entry"]  # a circle
+        file["entry/energy"] = 8800.0
+    said = refused(path)
+    assert "/entry/data/data is a link to frames_000001.h5, which is missing" in said
+    assert "copy frames_000001.h5 into" in said

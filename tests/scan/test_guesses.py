@@ -1,6 +1,7 @@
 """What is guessed about a file that nobody has seen, and what it looks like."""
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 from scan_world import DISTANCE_M, ENERGY_EV, PITCH_M, WAVELENGTH_M, write_plain
@@ -248,3 +249,25 @@ def test_a_damaged_file_is_listed_or_refused(tmp_path, lab, seed):
         assert set(datasets) <= set(LAB)
         assert glimpse_scan(path, ScanOptions(datasets=datasets)).averaged in (0, 16)
     assert listed
+
+
+def test_a_registered_compression_filter_is_named(tmp_path):
+    path = tmp_path / "packed.h5"
+    frames = np.zeros((4, 16, 16), np.uint16)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data=frames, **hdf5plugin.Bitshuffle(cname="lz4"))
+        file.create_dataset("b", data=frames, compression="gzip", shuffle=True)
+        file["c"] = frames
+    packed = {info.path: info.compression for info in list_datasets(path)}
+    assert packed == {"/a": "bitshuffle", "/b": "gzip", "/c": None}
+
+
+def test_short_names_are_understood_and_pairs_called_xy_said_to_be_in_doubt():
+    infos = [
+        DatasetInfo("/frames", (30, 16, 16), "uint16"), DatasetInfo("/xy_um", (30, 2), "float64"),
+        DatasetInfo("/Det_dist_m", (), "float64"), DatasetInfo("/px_size", (), "float64", "um"),
+    ]  # fmt: skip
+    found = guesses(infos)
+    assert "its name says x first" in found["positions"].reason
+    assert found["distance"].reason == "called Det_dist_m, no unit recorded"
+    assert found["detector_pixel"].reason == "called px_size, in um"

@@ -21,14 +21,17 @@ from napari_ptychonn import contributions
 from napari_ptychonn.errors import OutputError
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.reconstruction import product
+from napari_ptychonn.reconstruction.as_result import as_result
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.scan.export.product import write_product
 from napari_ptychonn.scan.model import Provenance
 from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.simulation.settings import SAMPLE_SCANS, SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate_to_cxi
 from napari_ptychonn.widgets import layers
 from napari_ptychonn.widgets.placement import KEY
+from napari_ptychonn.widgets.scan_layers import make_layers
 
 CENTIMETRE = 3
 """TIFF's ResolutionUnit for pixels per centimetre."""
@@ -155,6 +158,43 @@ def test_a_reconstruction_is_saved_and_opened_again(result: Reconstruction, tmp_
     made = {each[1]["metadata"][KEY]["kind"]: each for each in read(path)}
     assert np.array_equal(made["object phase"][0], np.angle(result.object), equal_nan=True)
     assert made["object phase"][1]["translate"] == pytest.approx((1000, 2000))
+
+
+def test_a_result_of_another_program_is_opened_as_layers(
+    result: Reconstruction, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "theirs.h5", as_result(result)
+    two_modes = np.stack([np.ones((8, 8)), np.full((8, 8), 0.1j)]).astype(np.complex64)
+    write_product(path, replace(other, probe=two_modes))
+    read = contributions.get_reader(str(path))
+    assert read is not None
+    made = make_layers(read(str(path)))
+    kinds = ("probe amplitude", "probe phase", "object amplitude", "object phase", "positions")
+    assert [layer.name for layer in made] == [f"theirs {kind}" for kind in kinds]
+    assert all(str(unit) == "nanometer" for layer in made for unit in layer.units[-2:])
+    phase, places = made[3], made[4]
+    assert phase.scale == pytest.approx((20.0, 10.0))
+    assert phase.translate == pytest.approx((1000.0, 2000.0))
+    np.testing.assert_allclose(phase.data, np.angle(result.object), atol=1e-6)
+    assert places.data == pytest.approx(result.positions * 1e9, rel=1e-6)
+    assert made[0].data.shape == (2, 8, 8)
+    # Left of the object, at the size that it has on the sample.
+    assert made[0].scale[1:] == pytest.approx(phase.scale)
+    assert made[0].translate[2] + 8 * 10.0 < phase.translate[1]
+    tiff = contributions.write_tiff(
+        str(tmp_path / "phase.tif"), phase.data, phase.as_layer_data_tuple()[1]
+    )
+    np.testing.assert_allclose(tifffile.imread(tiff), phase.data)
+
+
+def test_a_probe_and_positions_that_a_result_lacks_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "wave.npz"
+    np.savez(path, objectGuess=np.ones((20, 24), np.complex64))
+    read = contributions.get_reader(str(path))
+    assert read is not None
+    amplitude, phase = make_layers(read(str(path)))
+    assert (amplitude.name, phase.name) == ("wave object amplitude", "wave object phase")
+    assert str(phase.units[0]) == "pixel"
 
 
 def test_one_layer_is_enough_to_save_the_reconstruction(

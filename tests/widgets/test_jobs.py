@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from napari.utils.notifications import ErrorNotification, notification_manager
 
@@ -367,6 +367,8 @@ def test_one_slow_batch_does_not_make_the_time_left_jump() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 200), st.floats(0, 5))))
+@example([(0.0, 0.0, 0.0), (1.0, 1.0, 2.2e-311), (1.0, 0.0, 1.0)])
+@example([(0.0, 0.0, 0.0), (2.2e-311, 1.0, 1.0), (1.0, 0.0, 1.0)])
 def test_the_fraction_never_falls_and_the_time_is_never_negative(steps) -> None:
     clock, now, before = TimeLeft(), 0.0, 0.0
     for done, total, passed in steps:

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QScrollArea
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.scan.options import ScanOptions
@@ -129,7 +130,7 @@ def test_an_unknown_file_is_opened_with_chosen_datasets(dock, viewer, unknown, q
         pick(dock.form.datasets["positions"], "/lab/stage")
         pick(dock.form.positions_unit, "um")
         dock.form.object_pixel.setText("50")
-    assert dock.status.text() == ""
+    assert dock.status.text() == "40 patterns of 16 × 16, object pixel 50 nm: ready to load."
     qtbot.mouseClick(dock.load, Qt.MouseButton.LeftButton)
     (scan,) = scans_in(viewer)
     assert scan.pixel_m == pytest.approx((50e-9, 50e-9))
@@ -159,7 +160,10 @@ def test_a_file_that_is_no_scan_is_one_message(dock, tmp_path, content, qtbot, s
     qtbot.waitUntil(lambda: bool(shown))
     assert len(shown) == 1
     assert "notes.h5" in shown[0]
-    assert dock.status.text() == shown[0]
+    # A notification that is not unfolded shows its beginning: there the path has no room.
+    assert shown[0].startswith("notes.h5: ")
+    assert shown[0].endswith(f"; the file is {path}")
+    assert dock.status.text().startswith(f"{path}: ")
     assert not dock.load.isEnabled()
 
 
@@ -270,3 +274,33 @@ def test_positions_keep_their_shape_in_the_picture() -> None:
     assert square.max() < 1
     sides = np.abs(np.diff(square, axis=0)).sum(1)
     assert sides[0] == pytest.approx(2 * sides[1])
+
+
+def test_a_background_is_subtracted_and_a_missing_one_is_said(dock, cxi, qtbot) -> None:
+    choose(qtbot, dock, cxi)
+    detector = dock.form.detector
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        detector.background.set_path("0.5")
+    assert "subtracted from every pattern: 0.5 counts" in dock.text.toPlainText()
+    missing = str(cxi.with_name("dark.npy"))
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        detector.background.set_path(missing)
+    assert f"background: {missing} is neither a file nor a dataset" in dock.status.text()
+    assert "'Load scan > Detector > Background'" in dock.status.text()
+    assert detector.is_open()
+    assert not dock.form.folds["Datasets"].is_open()
+
+
+def test_fields_that_unfold_below_the_window_come_into_view(dock, cxi, qtbot) -> None:
+    dock.resize(360, 420)
+    dock.show()
+    choose(qtbot, dock, cxi)
+    fold = dock.form.folds["Detector"]
+    qtbot.mouseClick(fold._title, Qt.MouseButton.LeftButton)
+    area = dock.findChild(QScrollArea)
+
+    def is_whole() -> bool:
+        top = fold.mapTo(area.viewport(), QPoint(0, 0)).y()
+        return top >= 0 and top + fold.height() <= area.viewport().height()
+
+    qtbot.waitUntil(is_whole)

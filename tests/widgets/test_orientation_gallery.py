@@ -119,6 +119,8 @@ def test_the_right_one_is_found_marked_and_used_by_a_click(cxi, qtbot) -> None:
     assert dock._opened is not None
     assert dock._opened.scan.provenance.orientation == 0
     assert marks(gallery) == "✓1234567"
+    assert "The scan has 2" not in gallery.status.text()
+    assert "0 is used now" in gallery.status.text()
     qtbot.waitUntil(lambda: not gallery.runner.running, timeout=READ_MS)
     assert "scale" in gallery.scale.text()
 

@@ -10,6 +10,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QStyleOptionComboBox
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.scan import recipes
@@ -124,6 +125,8 @@ def test_a_selected_dataset_is_shown(dock, lab, qtbot) -> None:
         assert hidden.isHidden()
         assert files.about.text().startswith(path)
         assert "mean" in files.about.text()
+        assert files.tree.facts(path) in files.about.text()
+    assert files.tree.facts("/lab/camera") == "40 × 16 × 16, uint16, gzip"
 
 
 def test_a_dataset_of_the_tree_is_used_instead_of_the_guess(dock, lab, qtbot) -> None:
@@ -282,3 +285,30 @@ def test_the_dock_shows_options_and_gives_the_same_back() -> None:
 def test_half_a_choice_is_said(state, words) -> None:
     with pytest.raises(SettingsError, match=words):
         options_from(state)
+
+
+def test_a_closed_box_shows_the_end_of_a_path_where_datasets_differ(dock, lab, qtbot) -> None:
+    choose(qtbot, dock, lab)
+    box = dock.form.files.boxes["patterns"]
+    option = QStyleOptionComboBox()
+    box.resize(110, 24)
+    box.initStyleOption(option)
+    assert box.shortened(option).endswith("camera")
+    assert len(box.shortened(option)) < len(box.currentText())
+    both = dock.form.files.boxes["positions"]
+    both.resize(600, 24)
+    both.initStyleOption(option)
+    assert both.shortened(option) == "stage_y, stage_x"
+
+
+def test_recipes_that_fit_are_seen_in_the_closed_box(dock, tmp_path, qtbot) -> None:
+    choose(qtbot, dock, write_lab(tmp_path / "a.h5"))
+    line = dock.recipe.box.lineEdit()
+    assert line.placeholderText() == "name, then Save"
+    dock.recipe.box.setEditText("lab")
+    qtbot.mouseClick(dock.recipe.save_button, Qt.MouseButton.LeftButton)
+    choose(qtbot, dock, write_lab(tmp_path / "b.h5"))
+    assert line.placeholderText() == "1 fits this file"
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.recipe.box.activated.emit(0)
+    assert dock.status.text().startswith("With the recipe lab. 40 patterns of 16 × 16")

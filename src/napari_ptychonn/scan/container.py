@@ -32,6 +32,14 @@ from napari_ptychonn.scan.storage import (
 
 __all__ = ["Container", "DatasetInfo", "open_container"]
 
+FILTERS = {
+    307: "bzip2", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle",
+    32013: "zfp", 32015: "zstd", 32017: "sz", 32018: "fcidecomp", 32024: "sz3", 32026: "blosc2",
+}  # fmt: skip
+"""Registered filters (portal.hdfgroup.org) that hdf5plugin brings or detectors use."""
+OWN_FILTERS = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_SCALEOFFSET)
+"""HDF5's own, which go with a compression."""
+
 
 class Container(Protocol):
     """A file of named arrays."""
@@ -295,8 +303,19 @@ def _describe(dataset: h5py.Dataset, path: str) -> DatasetInfo:
         tuple(dataset.shape or ()),
         str(dataset.dtype),
         units if isinstance(units, str) else None,
-        dataset.compression,
+        _compression(dataset),
     )
+
+
+def _compression(dataset: h5py.Dataset) -> str | None:
+    """How it is compressed; h5py knows only HDF5's own filters by name."""
+    if dataset.compression != "unknown":
+        known: str | None = dataset.compression
+        return known
+    plist = dataset.id.get_create_plist()
+    codes = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
+    others = [code for code in codes if code not in OWN_FILTERS]
+    return ", ".join(FILTERS.get(code, f"filter {code}") for code in others) or None
 
 
 def _plain(value: Any) -> Any:

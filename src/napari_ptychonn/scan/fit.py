@@ -80,7 +80,10 @@ def fit_scan(scan: Scan, size: tuple[int, int], *, centre: tuple[int, int] | Non
         patterns = CroppedPatterns(masked, size, centre)
     verb = "padded" if size[0] * size[1] > height * width else "cropped"
     note = f"patterns {verb} from {height} × {width} to {size[0]} × {size[1]} pixels"
-    if pixel is None:
+    if pixel is not None:
+        change = "grows" if max(grow) <= 1 else "shrinks" if min(grow) >= 1 else "changes"
+        note += f", and the object pixel {change}"
+    else:
         note += "; the object pixel, and positions in pixels, change by the same factor"
     provenance = replace(scan.provenance, assumptions=(*scan.provenance.assumptions, note))
     return replace(

@@ -136,7 +136,7 @@ def glimpse_dataset(path: str | Path, name: str) -> DatasetGlimpse:
                 return DatasetGlimpse("too large to show")
             place = np.unravel_index(math.prod(shape[:-2]) // 2, shape[:-2]) if shape[2:] else ()
             frame = _real(_read(container, name, place))
-            where = f"[{', '.join(map(str, place))}]: " if place else ""
+            where = f"frame {', '.join(map(str, place))}: " if place else ""
             coarse = max(1, math.ceil(max(frame.shape) / MAX_SIDE))
             return DatasetGlimpse(where + _range(frame), picture=frame[::coarse, ::coarse])
         if math.prod(shape) > MAX_LIST:

@@ -116,10 +116,13 @@ def _positions(infos: Sequence[DatasetInfo], n_points: int) -> Guess | None:
             parts = "y and x" if columns == 2 else "x, y and z"
             reason = f"{parts} for each of {n_points} patterns"
         elif not n_points and telling >= 2:
-            reason = f"{info.shape} of numbers, called {_leaf(info.path)}"
+            reason = f"{info.shape} of numbers, called {_name(info.path)}"
         else:
             continue
-        found.append((telling + 2, Guess(info.path, reason + _in_unit(info))))
+        reason += _in_unit(info)
+        if columns == 2 and "xy" in _words(info.path):
+            reason += "; its name says x first, which would mirror the object"
+        found.append((telling + 2, Guess(info.path, reason)))
     for y, x, telling in _axis_pairs(infos, n_points):
         reason = "two lists, vertical and horizontal by their names"
         if n_points:
@@ -168,7 +171,7 @@ def _probe(infos: Sequence[DatasetInfo], pattern: tuple[int, ...]) -> Guess | No
     if chosen in fitting:
         reasons.append("as large as a pattern")
     if chosen in named:
-        reasons.append(f"called {_leaf(chosen.path)}")
+        reasons.append(f"called {_name(chosen.path)}")
     return Guess(chosen.path, f"{chosen.shape}, complex, {' and '.join(reasons)}")
 
 
@@ -193,7 +196,7 @@ def _detector_pixel(infos: Sequence[DatasetInfo]) -> Guess | None:
                     paths = f"{info.path}, {by_path[other].path}"
                     return Guess(
                         paths,
-                        f"called {_leaf(info.path)}, {_leaf(by_path[other].path)}{_in_unit(info)}",
+                        f"called {_name(info.path)}, {_name(by_path[other].path)}{_in_unit(info)}",
                     )
     return _scalar(infos, _is_detector_pixel, most=2)
 
@@ -210,7 +213,7 @@ def _scalar(
     # A unit makes it sure; of two that have one, the shorter path is seldom a copy of a set value.
     chosen = min(fitting, key=lambda info: (info.units is None, info.path.count("/")))
     leaf = _leaf(chosen.path)
-    named = "/".join(chosen.path.split("/")[-2:]) if _is_value(leaf) else leaf
+    named = "/".join(chosen.path.split("/")[-2:]) if _is_value(leaf) else _name(chosen.path)
     return Guess(chosen.path, f"called {named}{_in_unit(chosen)}")
 
 
@@ -229,14 +232,15 @@ def _is_distance(info: DatasetInfo) -> bool:
     leaf, unit = _leaf(info.path), info.units
     if _is_value(leaf):
         leaf = info.path.lower().rsplit("/", 2)[-2]
-    named = re.search(r"distance|camera_?length|^det_?z$|^z_?det$|^dist$", leaf) is not None
+    named = re.search(r"distance|camera_?length|^det_?z$|^z_?det$|(^|_)dist(_|$)", leaf) is not None
     focus = re.search(r"focus|focal|source|slit", info.path.lower()) is not None
     return named and not focus and (unit is None or is_length_unit(unit))
 
 
 def _is_detector_pixel(info: DatasetInfo) -> bool:
     leaf, unit = _leaf(info.path), (info.units or "").lower()
-    named = "pixel" in leaf and re.search(r"size|pitch|width|height|det|_m$|_um$", leaf)
+    named = re.search(r"pixel|(^|_)pi?x(_|$)", leaf)
+    named = named and re.search(r"size|pitch|width|height|det|_m$|_um$", leaf)
     # An object pixel is told in nm, and a count of pixels is no size.
     known = not unit or (is_length_unit(unit) and unit not in ("nm", "nanometer", "px", "pixel"))
     objects = re.search(r"obj|recon|sample|mask|number|bad", info.path.lower())
@@ -268,8 +272,12 @@ def _in_unit(info: DatasetInfo) -> str:
     return f", in {info.units}" if info.units else ", no unit recorded"
 
 
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1]
+
+
 def _leaf(path: str) -> str:
-    return path.rsplit("/", 1)[-1].lower()
+    return _name(path).lower()
 
 
 def _words(path: str) -> set[str]:

@@ -13,7 +13,9 @@ import hdf5plugin  # noqa: F401  (registers the detectors' compression filters)
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.sources import broken_link, require_sources
 
-__all__ = ["DAMAGE", "names_in", "reading", "require_readable", "require_small", "resolve"]
+__all__ = [
+    "DAMAGE", "lost_link", "names_in", "reading", "require_readable", "require_small", "resolve",
+]  # fmt: skip
 
 DAMAGE = (
     OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError, MemoryError
@@ -21,6 +23,8 @@ DAMAGE = (
 """What h5py raises over damaged files, types that numpy lacks, and names badly encoded."""
 MAX_CHUNK_BYTES = 2**28
 """Each read of one frame unpacks a whole chunk, and needs up to twice this."""
+MAX_LINKS = 5000
+"""Names of a file that are looked at, to find a link that leads nowhere."""
 MAX_SMALL_BYTES = 2**28
 """Nothing but patterns, which are read in pieces, is larger than this."""
 
@@ -65,6 +69,28 @@ def resolve(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
         remedy = "choose a dataset inside it" + _offer(found)
         raise ScanError("dataset", path, f"{name} is a group", remedy=remedy)
     return found
+
+
+def lost_link(file: h5py.File, path: Path) -> ScanError | None:
+    """What to say of the first link of a file that leads nowhere; None where all lead on."""
+    seen: set[int] = set()
+    waiting = ["/"]
+    for _ in range(MAX_LINKS):
+        if not waiting:
+            return None
+        name = waiting.pop(0)
+        try:
+            item = file[name]
+        except DAMAGE:
+            return _missing(file, name, path)
+        if isinstance(item, h5py.Group):
+            # Hard links can form a circle; what is behind others belongs to another file.
+            place = h5py.h5o.get_info(item.id).addr
+            if place in seen or item.file != file:
+                continue
+            seen.add(place)
+            waiting += [f"{name.rstrip('/')}/{each}" for each in names_in(item)]
+    return None
 
 
 def require_readable(dataset: h5py.Dataset, name: str, path: Path) -> None:

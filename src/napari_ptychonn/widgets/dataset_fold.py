@@ -18,6 +18,7 @@ from napari_ptychonn.widgets.file_line import FileLine
 from napari_ptychonn.widgets.file_tree import FileTree
 from napari_ptychonn.widgets.fold import Fold
 from napari_ptychonn.widgets.network_box import keep_narrow
+from napari_ptychonn.widgets.path_box import PathBox
 from napari_ptychonn.widgets.preview import (
     PatternPicture,
     PositionsPicture,
@@ -64,7 +65,7 @@ class DatasetFold(Fold):
         self.about = Sentence(HINT)
         self.use_as = QComboBox()
         self.guessed = Sentence()
-        self.boxes = {role: QComboBox() for role in ROLES}
+        self.boxes = {role: PathBox() for role in ROLES}
         self.probe_file = FileLine("file with a probe", PROBE_FILES)
         self._axes: dict[str, str] = {}
         self._guesses: dict[str, Guess] = {}
@@ -134,7 +135,8 @@ class DatasetFold(Fold):
         if path is None:
             self.about.setText(HINT)
         else:
-            self.about.setText("\n".join([path, glimpse.text] if glimpse else [path]))
+            lines = [path, self.tree.facts(path), glimpse.text if glimpse else ""]
+            self.about.setText("\n".join(filter(None, lines)))
 
     def _lay_out(self) -> None:
         for picture in (self.picture, self.points):
@@ -212,8 +214,8 @@ class DatasetFold(Fold):
     def _show_uses(self, found: Mapping[str, str] | None = None) -> None:
         uses: dict[str, str] = {}
         for role, name in {**(found or {}), **self.chosen()}.items():
-            parts = [name] if self.boxes[role].findData(name) > 0 and "," not in name else []
-            for part in parts or [part.strip() for part in name.split(",")]:
+            # A scan may use more than the boxes choose: a background, say.
+            for part in (part.strip() for part in name.split(",")):
                 uses[part] = ", ".join(filter(None, (uses.get(part), title_of(role))))
         self.tree.show_uses(uses)
 

@@ -92,6 +92,14 @@ class FileTree(QTreeWidget):
         item = self.currentItem()
         return None if item is None else item.data(NAME, PATH)
 
+    def facts(self, path: str) -> str:
+        """Shape or value, type, unit and compression of a dataset, in a line."""
+        item = self._items.get(path)
+        told = (
+            [] if item is None else [item.text(column) for column in range(USE + 1, len(COLUMNS))]
+        )
+        return ", ".join(filter(None, told))
+
     def select(self, path: str) -> None:
         """Select a dataset, as if it had been clicked."""
         item = self._items.get(path)

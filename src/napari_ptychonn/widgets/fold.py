@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, Qt, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
@@ -14,7 +14,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-__all__ = ["Fold", "scrolling"]
+__all__ = ["Fold", "bring_into_view", "scrolling"]
+
+LAID_OUT_MS = 30
 
 
 class Fold(QWidget):
@@ -45,7 +47,7 @@ class Fold(QWidget):
         column.setSpacing(2)
         column.addWidget(self._title)
         column.addWidget(self._inside)
-        self._title.clicked.connect(lambda: self.set_open(not self._open))
+        self._title.clicked.connect(self._press)
         self.set_open(False)
 
     def set_open(self, is_open: bool) -> None:
@@ -57,6 +59,11 @@ class Fold(QWidget):
     def is_open(self) -> bool:
         """Whether its fields are there."""
         return self._open
+
+    def _press(self) -> None:
+        self.set_open(not self._open)
+        if self._open:
+            bring_into_view(self)
 
 
 def scrolling(inside: QWidget) -> QScrollArea:
@@ -70,7 +77,37 @@ def scrolling(inside: QWidget) -> QScrollArea:
     return area
 
 
+def bring_into_view(widget: QWidget) -> None:
+    """Scroll to what has just appeared or grown, as far as it fits; its top comes first."""
+    area = widget.parentWidget()
+    while area is not None and not isinstance(area, _Scrolling):
+        area = area.parentWidget()
+    if area is not None:
+        area.bring(widget)
+
+
 class _Scrolling(QScrollArea):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._wanted: QWidget | None = None
+        # The place of what is wanted is known only once the column is laid out.
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
+        self._laid_out.setInterval(LAID_OUT_MS)
+        self._laid_out.timeout.connect(self._scroll)
+
+    def bring(self, widget: QWidget) -> None:
+        self._wanted = widget
+        self._laid_out.start()
+
+    def _scroll(self) -> None:
+        inside, view, bar = self.widget(), self.viewport(), self.verticalScrollBar()
+        if self._wanted is None or inside is None or view is None or bar is None:
+            return
+        top = self._wanted.mapTo(inside, QPoint(0, 0)).y()
+        below = top + self._wanted.height() - view.height()
+        bar.setValue(min(max(bar.value(), below), top))
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         # How wide the column must be is known only once the window's style is on it, and
         # changes as groups unfold.

@@ -24,7 +24,7 @@ from napari_ptychonn.widgets.job_thread import (
     newest_of_its_type,
     rivals_of,
 )
-from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.widgets.window_words import as_notification
 
 __all__ = ["Ended", "JobRunner", "Outcome", "notify_failure"]
 
@@ -36,7 +36,7 @@ PATIENCE_S = 10.0
 def notify_failure(error: Exception) -> None:
     """Show an error in napari: ours as its sentence, any other with its traceback."""
     if isinstance(error, PtychonnError):
-        show_error(in_the_window(error))
+        show_error(as_notification(error))
     else:
         notification_manager.dispatch(ErrorNotification(error))
 

@@ -19,7 +19,7 @@ from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.tree import Entry
 from napari_ptychonn.widgets.dataset_fold import DatasetFold
 from napari_ptychonn.widgets.detector_fold import DetectorFold
-from napari_ptychonn.widgets.fold import Fold
+from napari_ptychonn.widgets.fold import Fold, bring_into_view
 from napari_ptychonn.widgets.load_state import LoadState
 from napari_ptychonn.widgets.network_box import keep_narrow
 from napari_ptychonn.widgets.positions_fold import PositionsFold
@@ -28,6 +28,12 @@ __all__ = ["LoadForm"]
 
 SETTLED_MS = 400
 """Typing a number is one change, not one a key."""
+FOLDS = {
+    "positions": "Positions", "positions columns": "Positions", "raster": "Positions",
+    "geometry": "Geometry", "mask": "Detector", "background": "Detector", "crop": "Detector",
+    "saturation": "Detector", "binning": "Detector",
+}  # fmt: skip
+"""What an error is about, to the fields that help; the datasets may help with most others."""
 DC = (("as found", "auto"), ("centre", "centre"), ("corner", "corner"))
 
 
@@ -139,10 +145,12 @@ class LoadForm(QWidget):
 
     def unfold(self, subject: str) -> None:
         """Unfold the fields that help where `subject` is wrong."""
-        titles = {"positions": "Positions", "raster": "Positions", "geometry": "Geometry"}
-        self.folds["Datasets"].set_open(True)
-        if subject in titles:
-            self.folds[titles[subject]].set_open(True)
+        title = FOLDS.get(subject)
+        if title != "Detector":
+            self.folds["Datasets"].set_open(True)
+        if title is not None and not self.folds[title].is_open():
+            self.folds[title].set_open(True)
+            bring_into_view(self.folds[title])
 
     def show_found(self, scan: Scan | None) -> None:
         """Show beside the empty fields what the file says."""

@@ -163,7 +163,8 @@ def look_at(path: Path, name: str, _should_stop: ShouldStop) -> Iterator[Event[D
 
 
 def _chosen(look: Look, options: ScanOptions) -> str:
-    lines = [f"{look.path}: {len(look.entries)} datasets, no scan yet"]
+    number = "1 dataset" if len(look.entries) == 1 else f"{len(look.entries)} datasets"
+    lines = [f"{look.path}: {number}, no scan yet"]
     lines += [f"{role.replace('_', ' '):<14} {name}" for role, name in options.datasets.items()]
     return "\n".join(lines)
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_ptychonn.errors import PtychonnError
 from napari_ptychonn.scan import recipes
 from napari_ptychonn.scan.glimpse import Glimpse
+from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.recipe import Recipe
 from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.file_line import FileLine
@@ -185,7 +186,9 @@ class LoadScanWidget(QWidget):
             self._say_once(error)
         self._show(look.opened)
         offer = ""
-        if look.recipes and not self.recipe.applied:
+        if self.recipe.applied:
+            offer = f"With the recipe {self.recipe.applied}. "
+        elif look.recipes:
             offer = f"The recipe {look.recipes[0].name} fits this file: choose it above. "
         if look.opened is None:
             self._show_glimpse(look.glimpse)
@@ -193,8 +196,8 @@ class LoadScanWidget(QWidget):
             self._say(offer + look.problem)
             self.form.unfold(look.subject)
         else:
-            guessed = "Opened by guesses: look through the datasets, then load."
-            self._say(offer + (guessed if look.guessed else ""))
+            guessed = "Opened by guesses: look through the datasets. "
+            self._say(offer + (guessed if look.guessed else "") + _summary(look.opened.scan))
 
     def _show(self, opened: Opened | None) -> None:
         self._opened = opened
@@ -286,6 +289,16 @@ class LoadScanWidget(QWidget):
     def _was_hidden(self) -> None:
         if self.status.text() == READING:
             self._say("Reading was stopped, since the dock was closed; choose the file again.")
+
+
+def _summary(scan: Scan) -> str:
+    """What a choice below changes, said where it is seen: the text above may be out of sight."""
+    height, width = scan.pattern_shape
+    said = f"{scan.n_points} patterns of {height} × {width}"
+    if scan.pixel_m is not None:
+        sides = dict.fromkeys(f"{side * 1e9:.4g}" for side in scan.pixel_m)
+        said += f", object pixel {' × '.join(sides)} nm"
+    return f"{said}: ready to load."
 
 
 def _dragged_file(event: QDropEvent) -> str | None:

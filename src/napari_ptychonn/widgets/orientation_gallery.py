@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from napari_ptychonn.errors import PtychonnError
 from napari_ptychonn.reconstruction.events import Event, ShouldStop
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.widgets.closing import stop_when_closed
+from napari_ptychonn.widgets.fold import bring_into_view
 from napari_ptychonn.widgets.jobs import Ended, JobRunner
 from napari_ptychonn.widgets.orientation_tiles import OrientationTiles
 from napari_ptychonn.widgets.sentence import Sentence
@@ -32,6 +34,7 @@ CHECKING = "Checking the scale of the positions…"
 STOPPED = "The search was stopped before it was through."
 CHECK_STOPPED = "The check of the positions' scale was stopped."
 CLICK = "Click a picture to use its orientation."
+CHOSEN = "{} is used now: load the scan with it."
 WARNING = "⚠ "
 BAR_STEPS = 1000
 
@@ -59,6 +62,7 @@ class OrientationGallery(QWidget):
         super().__init__(parent)
         self._scan: Scan | None = None
         self._searched: Scan | None = None
+        self._search: OrientationSearch | None = None
         self._is_checking = False
         self.find = QPushButton(FIND)
         self.bar = QProgressBar()
@@ -80,7 +84,7 @@ class OrientationGallery(QWidget):
             self.runner.drop()
             self._set_running(False)
             self._forget()
-        self.tiles.mark(scan.provenance.orientation)
+        self._tell(scan.provenance.orientation)
 
     def _lay_out(self) -> None:
         self.find.setToolTip(
@@ -161,12 +165,23 @@ class OrientationGallery(QWidget):
             self._searched = None
             self.status.setText(STOPPED)
             return
-        self.status.setText(f"{search.text()} {CLICK}")
+        self._search = search
         self.tiles.show_search(search)
-        self.tiles.mark(search.present if self._scan is None else self._scan.provenance.orientation)
+        self._tell(search.present if self._scan is None else self._scan.provenance.orientation)
         self.tiles.show()
+        bring_into_view(self)
         if search.sure:
             self._check_scale(search.best)
+
+    def _tell(self, present: int) -> None:
+        """Say what was found beside what the scan has now."""
+        self.tiles.mark(present)
+        search = self._search
+        if search is None:
+            return
+        said = replace(search, present=present).text()
+        chosen = search.present != present
+        self.status.setText(f"{said} {CHOSEN.format(present) if chosen else CLICK}")
 
     def _show_scale(self, found: PositionScale | None) -> None:
         if found is None:
@@ -179,7 +194,7 @@ class OrientationGallery(QWidget):
         self.scale.setVisible(bool(text))
 
     def _forget(self) -> None:
-        self._searched, self._is_checking = None, False
+        self._searched, self._search, self._is_checking = None, None, False
         self.tiles.hide()
         self.status.setText("")
         self._say_scale("")

@@ -51,8 +51,10 @@ class PositionsFold(Fold):
             box.setMinimumContentsLength(6)
             line = box.lineEdit()
             if line is not None:
-                line.setPlaceholderText(f"{axis}: as headed")
-            box.setToolTip(f"The column of {axis}, by heading or by number from 0{MINUS}")
+                line.setPlaceholderText(f"{axis} column")
+            box.setToolTip(
+                f"The column of {axis}, by heading or by number from 0{MINUS}.\nEmpty: as headed"
+            )
         self.rows.addRow("From file", self.file)
         self.rows.addRow("Columns", _row(*self.columns))
         self.rows.addRow("or raster", _row(*self.raster[:2], QLabel("by"), self.raster[2]))

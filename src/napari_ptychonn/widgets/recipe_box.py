@@ -12,7 +12,7 @@ from napari_ptychonn.widgets.network_box import keep_narrow
 
 __all__ = ["RecipeBox"]
 
-HINT = "name, to save the choices"
+HINT = "name, then Save"
 
 
 class RecipeBox(QWidget):
@@ -75,15 +75,26 @@ class RecipeBox(QWidget):
         self.box.setCurrentIndex(-1)
         self.box.setEditText(name)
         self.box.blockSignals(before)
+        line = self.box.lineEdit()
+        if line is not None:
+            fitting = len(recipes)
+            one = f"{fitting} fits this file" if fitting == 1 else f"{fitting} fit this file"
+            line.setPlaceholderText(one if fitting else HINT)
         self._show_readiness()
 
     def set_applied(self, name: str) -> None:
         """Say whose fields these are: a recipe was chosen, saved, or (empty) none is left."""
         self._applied = name
         self.box.setEditText(name)
+        line = self.box.lineEdit()
+        if line is not None:
+            line.setCursorPosition(0)
 
     def _explain(self) -> None:
-        self.box.setToolTip("What was said about another file of this layout")
+        self.box.setToolTip(
+            "Choose what was said about another file of this layout,\n"
+            "or type a name under which to keep what the fields say now"
+        )
         self.save_button.setToolTip("Keep what the fields say for the next file of this layout")
         self.delete_button.setToolTip("Delete this recipe")
 

@@ -171,10 +171,12 @@ def object_layers(
 def show_colorbars(layers: Iterable[Layer]) -> None:
     """Show the colorbars of object, maps and misfit; a hidden layer's waits with it.
 
-    Patches have the object's colours, and positions without a misfit mean nothing by theirs.
+    Patches have the object's colours, a probe's amplitude is of any scale, and positions
+    without a misfit mean nothing by theirs.
     """
     for layer in layers:
-        if isinstance(layer, Image) and layer.ndim == 2:
+        is_probe = layer.metadata.get(KEY, {}).get("kind", "").startswith("probe")
+        if isinstance(layer, Image) and layer.ndim == 2 and not is_probe:
             layer.colorbar.visible = True
         elif isinstance(layer, Points) and "misfit" in layer.features:
             layer.face_colorbar.visible = True

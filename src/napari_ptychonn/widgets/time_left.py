@@ -8,6 +8,8 @@ __all__ = ["TimeLeft", "in_words"]
 
 SETTLING_S = 1.0
 """Before that the pace is that of loading and warming up."""
+SHORTEST_S = 1e-6
+"""Steps that no clock tells apart have no pace: dividing by them overflows."""
 MEMORY_S = 8.0
 """Time over which an older pace is forgotten: stages differ in theirs."""
 
@@ -43,7 +45,7 @@ class TimeLeft:
             self._first, self._last, self._done = now, now, done
             return None
         passed = now - self._last
-        if passed <= 0 or done < self._done:
+        if passed < SHORTEST_S or done < self._done:
             return self._shown
         forget = math.exp(-passed / MEMORY_S)
         # The overall pace is the first guess: one lucky batch must not set the clock.
@@ -53,6 +55,8 @@ class TimeLeft:
         if now - self._first < SETTLING_S or self._pace <= 0:
             return self._shown
         computed = max(0.0, total - done) / self._pace
+        if not math.isfinite(computed):  # next to nothing was done until now
+            return self._shown
         if self._shown is None:
             self._shown = computed
         else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-__all__ = ["in_the_window"]
+from napari_ptychonn.errors import PtychonnError
+
+__all__ = ["as_notification", "in_the_window"]
 
 DOCK = "Load scan"
 FIELDS = {
@@ -49,3 +52,14 @@ def in_the_window(error: BaseException | str) -> str:
         return f"'{field}'"
 
     return _OPTION.sub(field_of, str(error))
+
+
+def as_notification(error: PtychonnError) -> str:
+    """The same for a notification, which shows some forty letters before it is unfolded.
+
+    A path alone would fill them, so the file's name comes first, and the path last.
+    """
+    words, where = in_the_window(error), error.where
+    if where is None or where == Path(where).name or not words.startswith(where):
+        return words
+    return f"{Path(where).name}{words[len(where) :]}; the file is {where}"

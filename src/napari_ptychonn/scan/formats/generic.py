@@ -12,7 +12,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
 from napari_ptychonn.scan.blind import leave_out
 from napari_ptychonn.scan.combined import SquaredPatterns
-from napari_ptychonn.scan.container import Container
+from napari_ptychonn.scan.container import Container, H5Container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.entries import chosen_positions
@@ -21,6 +21,7 @@ from napari_ptychonn.scan.mask_files import read_mask
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.results.open import result_format
+from napari_ptychonn.scan.storage import lost_link
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
 __all__ = ["Generic"]
@@ -93,8 +94,14 @@ def _no_patterns(container: Container, infos: Sequence[DatasetInfo]) -> ScanErro
     result = result_format(container)
     if result is not None:
         problem = f"it is a result ({result.name}), whose patterns are in another file"
-        remedy = "give the scan that it was made of; --probe takes such a file, too"
+        remedy = "give the scan that it was made of; --probe takes such a file, too, and napari "
+        remedy += "shows it when it is dropped on the viewer"
         return ScanError("patterns", container.path, problem, remedy=remedy)
+    # Detectors write their frames to files of their own, which may not have been copied along.
+    if isinstance(container, H5Container) and all(len(info.shape) < 3 for info in infos):
+        lost = lost_link(container.file, container.path)
+        if lost is not None:
+            return lost
     listed = ", ".join(f"{info.path} {info.shape}" for info in infos[:10] if info.shape)
     problem = "it is not known which dataset holds the patterns"
     remedy = f"choose it with --dataset patterns=/PATH among {listed or 'nothing'}"
