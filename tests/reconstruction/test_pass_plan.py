@@ -55,6 +55,15 @@ def test_momentum_begins_after_a_first_pass_that_met_more_than_noise():
     assert plan.met_mostly_noise
 
 
+def test_where_the_first_pass_meets_mostly_noise_there_are_four_and_each_takes_four_views():
+    turns = followed(PassPlan("auto", APART), falling(0.1), beyond_noise=0.2)
+    assert [turn.views for turn in turns] == [1, 4, 4, 4]
+    turns = followed(PassPlan(7, APART), falling(0.1), beyond_noise=0.2)
+    assert [turn.views for turn in turns] == [1, 4, 4, 4, 4, 4, 4]
+    turns = followed(PassPlan("auto", APART), falling(0.1), beyond_noise=0.8)
+    assert {turn.views for turn in turns} == {1}
+
+
 def test_what_is_expected_is_what_there_may_be():
     assert PassPlan("auto", CLOSE).expected == 4
     assert PassPlan(2, APART).expected == 2

@@ -236,6 +236,19 @@ def test_a_side_that_is_no_multiple_of_eight_is_padded_by_its_edge(loud):
     torch.testing.assert_close(found, padded[0, :37, :45], rtol=1e-4, atol=1e-5)
 
 
+def test_the_mean_of_four_views_turns_with_the_object(loud):
+    parts = swept_parts((40, 56))
+    once, whole = (improve_object(loud, *parts, views=views) for views in (1, 4))
+    moved = float((whole - parts[0]).abs().max())
+    for turns in (1, 2, 3):
+        turned = [part.rot90(turns) for part in parts]
+        found = improve_object(loud, *turned, views=4).rot90(-turns)
+        assert (found - whole).abs().max() < 1e-3 * moved
+        # One view does not.
+        found = improve_object(loud, *turned).rot90(-turns)
+        assert (found - once).abs().max() > 1e-2 * moved
+
+
 def test_a_tile_without_light_stays_as_it_was(loud, monkeypatch):
     after, before, light, unexplained = swept_parts((64, 256))
     light[:, :200] = 0

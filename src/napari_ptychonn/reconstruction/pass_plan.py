@@ -3,7 +3,8 @@
 Early passes move far, later ones average more, and the last one averages most: once the
 misfit has settled, what a small regularisation still moves is mostly noise. A scan whose
 points lie close is done in four; where they lie far apart passes are cheap, and go on as
-long as they lower the misfit.
+long as they lower the misfit. Where few photons were counted more than four add noise, and
+the network is asked four times: its errors there are its own, and partly average out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _COVERS_PER_PASS = (8.0, 16.0, 24.0)
 _MOST_SWEEPS = 16
 _MOMENTUM = 0.6
 _MOSTLY_SIGNAL = 0.4
+_VIEWS_OF_NOISE = 4
+"""NRMSE with 4 against 1: 0.307 and 0.325 (brick-grass-1e2), 0.171 and 0.177 (camera-coins-1e3);
+with 10⁵ photons nothing is gained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,14 @@ class PassTurn:
         How much of its way a sweep goes on by itself; 0: nothing.
     settles : bool
         Whether it is the last one, which averages.
+    views : int
+        Quarter turns under which the network sees the object, 1 to 4; its answers are averaged.
     """
 
     number: int
     momentum: float
     settles: bool
+    views: int = 1
 
 
 class PassPlan:
@@ -53,7 +60,8 @@ class PassPlan:
     ----------
     wanted : int or "auto"
         How many passes; "auto": four where `cover` is 10 or more, else up to
-        40 / `cover`, at most 20, until one lowers the misfit by less than 0.5 %.
+        40 / `cover`, at most 20, until one lowers the misfit by less than 0.5 %; four
+        where the first pass met mostly noise.
     cover : float
         How often a typical pixel is seen, as :func:`sweeping.cover_of` tells.
 
@@ -86,7 +94,8 @@ class PassPlan:
             number = len(self._misfits) + 1
             settled = self._waits and number > _FEWEST_TO_SETTLE and self._has_settled
             last = settled or number == self._most
-            yield PassTurn(number, self._momentum, last and number >= _FEWEST_TO_SETTLE)
+            views = _VIEWS_OF_NOISE if self.met_mostly_noise else 1
+            yield PassTurn(number, self._momentum, last and number >= _FEWEST_TO_SETTLE, views)
 
     def took(self, misfit: float, beyond_noise: float) -> None:
         """Take what a complete pass met.
@@ -103,6 +112,8 @@ class PassPlan:
         if not self._misfits:
             self.met_mostly_noise = beyond_noise <= _MOSTLY_SIGNAL
             self._momentum = 0.0 if self.met_mostly_noise else _MOMENTUM
+            if self._waits and self.met_mostly_noise:
+                self._most = _FEWEST
         self._misfits.append(misfit)
 
     @property

@@ -98,6 +98,7 @@ def network_pass(
     should_stop: ShouldStop,
     momentum: float = 0.0,
     settles: bool = False,
+    views: int = 1,
 ) -> Iterator[PassStep | Message]:
     """Sweep over all points, then ask the network.
 
@@ -128,6 +129,8 @@ def network_pass(
         Of the sweeps; see :func:`~napari_ptychonn.reconstruction.sweeping.run_sweep`.
     settles : bool
         Whether it is the last pass, whose sweeps average as much as they can.
+    views : int
+        As in :func:`improve_object`.
 
     Yields
     ------
@@ -140,7 +143,9 @@ def network_pass(
         if not isinstance(step, Swept):
             yield step
             continue
-        found = improve_object(network, step.after, step.before, step.light, step.unexplained)
+        found = improve_object(
+            network, step.after, step.before, step.light, step.unexplained, views=views
+        )
         yield PassStep(0, found, step.probe, step.light, True, step.misfit, step.beyond_noise)
 
 
@@ -199,7 +204,13 @@ def sweep_pass(
 
 @torch.inference_mode()
 def improve_object(
-    network: ProbeAwareNet, after: Tensor, before: Tensor, light: Tensor, unexplained: Tensor
+    network: ProbeAwareNet,
+    after: Tensor,
+    before: Tensor,
+    light: Tensor,
+    unexplained: Tensor,
+    *,
+    views: int = 1,
 ) -> Tensor:
     """The network's answer for a whole object, in tiles where it is large.
 
@@ -211,7 +222,20 @@ def improve_object(
         Object after and before the sweep.
     light, unexplained : Tensor, (H, W) float32
         As the sweep summed them.
+    views : int
+        Quarter turns under which the network sees the object, 1 to 4. Physics is the same for
+        all of them, the network is not: the mean of its answers is nearer to the truth.
     """
+    found = _improved(network, after, before, light, unexplained)
+    for turns in range(1, views):
+        turned = (part.rot90(turns) for part in (after, before, light, unexplained))
+        found += _improved(network, *turned).rot90(-turns)
+    return found.div_(views) if views > 1 else found
+
+
+def _improved(
+    network: ProbeAwareNet, after: Tensor, before: Tensor, light: Tensor, unexplained: Tensor
+) -> Tensor:
     tile = _TILE
     while True:
         try:

@@ -178,6 +178,7 @@ class Stages:
             number=turn.number, update_probe=self._refines_probe,
             seed=job.settings.seed + turn.number, batch_size=self._batch_size,
             should_stop=self._should_stop, momentum=turn.momentum, settles=turn.settles,
+            views=turn.views,
         ):  # fmt: skip
             if isinstance(step, Message):
                 yield step

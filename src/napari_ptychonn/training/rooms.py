@@ -166,8 +166,9 @@ def run_passes(
                 yield step
             elif not isinstance(step, PassStep):
                 object_ = improve_object(
-                    network, step.after, step.before, step.light, step.unexplained
-                )
+                    network, step.after, step.before, step.light, step.unexplained,
+                    views=turn.views,
+                )  # fmt: skip
                 probe = step.probe
                 plan.took(step.misfit, step.beyond_noise)
                 yield PassRecord(step, object_)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 
 from napari.utils.notifications import ErrorNotification, notification_manager, show_error
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
 from napari_ptychonn.errors import PtychonnError, SettingsError
 from napari_ptychonn.reconstruction.events import Message, Metrics, Progress, Snapshot
@@ -29,6 +29,8 @@ from napari_ptychonn.widgets.window_words import as_notification
 __all__ = ["Ended", "JobRunner", "Outcome", "notify_failure"]
 
 LOGGER = logging.getLogger("napari_ptychonn")
+_BETWEEN_PROGRESS_MS = 300
+"""What changes a label draws the whole window again, canvas included."""
 PATIENCE_S = 10.0
 """A job that has not answered by then (a dead file server) is left to end on its own."""
 
@@ -60,7 +62,8 @@ class JobRunner(QObject):
     Attributes
     ----------
     progress : Signal(str, float, object)
-        Stage, fraction done (it never falls), and seconds left or None.
+        Stage, fraction done (it never falls), and seconds left or None; three times a second at
+        most, the newest last.
     snapshot, message, metrics : Signal
         The :class:`Snapshot`, the text of a :class:`Message`, the :class:`Metrics`.
     told : Signal(object)
@@ -90,6 +93,8 @@ class JobRunner(QObject):
         self._supersedes = supersedes
         self._job: Job | None = None
         self._mail.connect(self._read_mail)
+        self._progress: tuple[str, float, float | None] | None = None
+        self._has_just_shown = False
         # Python waits for threads at its end: without this, for a whole job.
         app = QCoreApplication.instance()
         if app is not None:
@@ -152,7 +157,7 @@ class JobRunner(QObject):
             return
         self._job.stop()
         if not self._job.has_begun:
-            self._job = None
+            self._job = self._progress = None
             self.finished.emit(Ended(Outcome.STOPPED))
 
     def pause(self) -> None:
@@ -172,11 +177,11 @@ class JobRunner(QObject):
         """Stop the current job without waiting for it, and drop what it makes."""
         if self._job is not None:
             self._job.stop()
-            self._job = None
+            self._job = self._progress = None
 
     def shutdown(self) -> None:
         """Stop the current job, wait for it, and drop what it made."""
-        job, self._job = self._job, None
+        job, self._job, self._progress = self._job, None, None
         if job is None:
             return
         job.stop()
@@ -193,7 +198,7 @@ class JobRunner(QObject):
             if job is not self._job:
                 return
             if isinstance(event, Ended):
-                self._job = None
+                self._job = self._progress = None
                 self.finished.emit(event)
                 if event.error is not None:
                     self._on_failure(event.error)
@@ -203,7 +208,9 @@ class JobRunner(QObject):
     def _tell(self, job: Job, event: object) -> None:
         if isinstance(event, Progress):
             seconds = job.time_left.update(event.done, event.total, job.clock())
-            self.progress.emit(event.stage, job.time_left.fraction, seconds)
+            self._progress = event.stage, job.time_left.fraction, seconds
+            if not self._has_just_shown:
+                self._show_progress()
         elif isinstance(event, Snapshot):
             self.snapshot.emit(event)
         elif isinstance(event, Message):
@@ -213,3 +220,10 @@ class JobRunner(QObject):
             self.metrics.emit(event)
         else:
             self.told.emit(event)
+
+    def _show_progress(self) -> None:
+        progress, self._progress = self._progress, None
+        self._has_just_shown = progress is not None
+        if progress is not None:
+            self.progress.emit(*progress)
+            QTimer.singleShot(_BETWEEN_PROGRESS_MS, self._show_progress)
