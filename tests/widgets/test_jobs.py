@@ -69,6 +69,17 @@ def test_a_job_ends_done_with_its_result_and_full_progress(runner, qtbot) -> Non
     assert not runner.running
 
 
+def test_progress_is_shown_now_and_then_and_the_newest_last(runner, qtbot) -> None:
+    told = []
+    runner.progress.connect(lambda *values: told.append(values))
+    with qtbot.waitSignal(runner.finished, timeout=PATIENCE_MS):
+        runner.start("count", counting(100, pause=0.005))
+    fractions = [fraction for _, fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.01, 1.0)
+    assert len(told) < 20
+
+
 def test_every_kind_of_event_reaches_its_signal(runner, qtbot) -> None:
     picture = Snapshot(np.zeros((2, 2), np.complex64), (0.0, 0.0), "pass 1")
     numbers = Metrics("result", {"misfit": 0.1})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.widgets.palette import HELD_OUT, TEACHING
-from napari_ptychonn.widgets.placement import KEY
+from napari_ptychonn.widgets.placement import KEY, show_data
 from napari_ptychonn.widgets.result_layers import (
     AMPLITUDE_STYLE,
     PHASE_STYLE,
@@ -98,8 +98,7 @@ class TeachingLayers:
             if which not in self._images:
                 self._begin(which, data, corner)
             elif self._is_wanted(self._images[which]):
-                self._images[which].data = data
-                self._images[which].translate = corner
+                show_data(self._images[which], data, corner)
         self._widen((view.kind, view.scan, "amplitude"), amplitude)
 
     def flip(self, before: bool) -> None:
@@ -189,7 +188,7 @@ class TeachingLayers:
         data, keywords, _ = described
         live = self._images.get(which)
         if live is not None and self._is_wanted(live):
-            live.data, live.translate = data, keywords["translate"]
+            show_data(live, data, keywords["translate"])
             live.name, live.metadata = keywords["name"], keywords["metadata"]
             return
         (layer,) = make_layers([(data, keywords | {"visible": False}, "image")])

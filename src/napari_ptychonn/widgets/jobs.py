@@ -198,7 +198,9 @@ class JobRunner(QObject):
             if job is not self._job:
                 return
             if isinstance(event, Ended):
-                self._job = self._progress = None
+                if self._progress is not None:
+                    self._show_progress()
+                self._job = None
                 self.finished.emit(event)
                 if event.error is not None:
                     self._on_failure(event.error)

@@ -9,7 +9,7 @@ from napari.layers import Image
 
 from napari_ptychonn.reconstruction.events import Snapshot
 from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.widgets.placement import KEY
+from napari_ptychonn.widgets.placement import KEY, show_data
 from napari_ptychonn.widgets.result_layers import (
     AMPLITUDE_STYLE,
     PHASE_STYLE,
@@ -54,8 +54,7 @@ class LiveObject:
         corner = (y * self._placement.pixel[0], x * self._placement.pixel[1])
         for layer, data in zip(self._layers, (amplitude, phase), strict=True):
             if layer in self._viewer.layers:
-                layer.data = data
-                layer.translate = corner
+                show_data(layer, data, corner)
         # New data keep the old contrast, and the amplitude's range is not known beforehand.
         low, high = limits(amplitude)
         self._layers[0].contrast_limits_range = (min(low, 0.0), high)

@@ -7,14 +7,17 @@ inconsistent, and the scale bar wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.scan.model import LengthUnit
 
-__all__ = ["KEY", "Placement"]
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+__all__ = ["KEY", "Placement", "show_data"]
 
 KEY = "napari_ptychonn"
 """Key in ``layer.metadata`` under which this plugin keeps what it knows about a layer."""
@@ -84,3 +87,13 @@ class Placement:
             "units": ("pixel", *flat["units"]),  # a number of points; napari knows no other word
             "axis_labels": ("point", *flat["axis_labels"]),
         }
+
+
+def show_data(layer: Image, data: NDArray[Any], corner: tuple[float, float]) -> None:
+    """Give a layer other data, with pixel [0, 0] at `corner` (y, x).
+
+    napari draws everything anew for a corner that is told, even where it stays.
+    """
+    layer.data = data
+    if not np.array_equal(layer.translate, corner):
+        layer.translate = corner
