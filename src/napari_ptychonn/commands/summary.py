@@ -32,6 +32,12 @@ def summary(result: Reconstruction, files: Iterable[Path]) -> str:
         "time": f"{report.seconds:.1f} s, {report.patterns_per_second:.0f} patterns/s",
         "device": report.device,
     }
+    if report.start is not None:
+        start = report.start
+        lines["start"] = (
+            f"{start.source} ({start.format}), covers {start.covered:.0%}, "
+            f"amplitudes × {start.gain:.3g}"
+        )
     text = [f"{name:<9} {value}" for name, value in lines.items()]
     return "\n".join([*text, *(f"{'saved':<9} {path}" for path in files)])
 

@@ -136,9 +136,7 @@ def lay_start(
     fill = values.abs().mean() * torch.polar(torch.ones_like(mean.real), mean.angle())
     probe = _probe_for(placed, scan, pixel)
     told = [f"Starts from {result.path} ({result.format})."]
-    told += [f"Start: {note}." for note in placed.notes[len(result.notes) :]]
-    if result.is_start:
-        told.append("Start: the object is flat, nothing was reconstructed in it.")
+    told += [f"Start: {note}." for note in placed.notes]
     if count < frame.n_points:
         told.append(
             f"Start: it covers {count} of {frame.n_points} points; elsewhere its mean is taken."
