@@ -36,6 +36,7 @@ from napari_ptychonn.widgets.region import region_from_shapes
 from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.time_left import in_words
 from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.words import counted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -286,8 +287,12 @@ def _row_of(wanted: object, offered: Sequence[object]) -> int | None:
 def _summary(report: RunReport, points: int) -> str:
     """The numbers of a run in one line."""
     misfit = f"misfit {report.misfit:.4f}, " if np.isfinite(report.misfit) else ""
-    rounds = f"{report.passes} passes, {report.probe_rounds} probe rounds, {report.sweeps} sweeps"
+    steps = (
+        counted(report.passes, "pass", "passes"),
+        counted(report.probe_rounds, "probe round"),
+        counted(report.sweeps, "sweep"),
+    )
     return (
-        f"{misfit}{points} points in {report.seconds:.1f} s "
-        f"({report.patterns_per_second:.0f} patterns/s), {rounds}, {report.device}"
+        f"{misfit}{counted(points, 'point')} in {report.seconds:.1f} s "
+        f"({report.patterns_per_second:.0f} patterns/s), {', '.join(steps)}, {report.device}"
     )

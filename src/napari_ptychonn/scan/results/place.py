@@ -13,6 +13,7 @@ import numpy as np
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.words import counted
 
 __all__ = ["placed_on"]
 
@@ -41,7 +42,7 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     moved = _in_unit(result, scan)
     places = moved.positions
     if places is None or len(places) != scan.n_points:
-        count = "no positions" if places is None else f"{len(places)} positions"
+        count = "no positions" if places is None else counted(len(places), "position")
         note = f"the result has {count}: its coordinates are taken as those of the scan"
         return replace(moved, notes=(*moved.notes, note))
     # A few refined positions may have gone astray; the median does not follow them.
