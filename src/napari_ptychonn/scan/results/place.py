@@ -17,6 +17,9 @@ from napari_ptychonn.words import counted
 
 __all__ = ["placed_on"]
 
+_SEEN_PX = 0.05
+"""What is less is written as 0.0."""
+
 
 def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     """Move a result to the coordinates, and the unit, of a scan.
@@ -32,7 +35,7 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     Returns
     -------
     ObjectResult
-        In the scan's unit; a note says how far it was moved.
+        In the scan's unit; a note says how far it was moved, where it was.
 
     Raises
     ------
@@ -50,10 +53,12 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     shift = np.median(offsets, axis=0)
     pixels = shift / np.asarray(moved.pixel)
     spread = float(np.abs((offsets - shift) / np.asarray(moved.pixel)).max())
-    notes = [
-        f"moved by {pixels[0]:.1f}, {pixels[1]:.1f} pixels (y, x) to the scan's coordinates; "
-        f"single positions differ by up to {spread:.1f} pixels"
-    ]
+    notes = []
+    if max(spread, *map(abs, pixels)) >= _SEEN_PX:
+        notes.append(
+            f"moved by {pixels[0]:.1f}, {pixels[1]:.1f} pixels (y, x) to the scan's coordinates; "
+            f"single positions differ by up to {spread:.1f} pixels"
+        )
     return replace(
         moved,
         corner=(moved.corner[0] + float(shift[0]), moved.corner[1] + float(shift[1])),
