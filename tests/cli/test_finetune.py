@@ -233,7 +233,7 @@ def test_a_folder_of_that_name_with_something_else_in_it_is_left_alone(
         (("--self-supervised", "--engine", "sweeps"), "choose one teacher"),
         (("--engine", "epie"), "choose sweeps"),
         (("--engine", "physics"), "choose sweeps"),
-        (("--labels", "a.h5", "--labels", "b.h5"), "2 reconstructions for 1 scans"),
+        (("--labels", "a.h5", "--labels", "b.h5"), "2 reconstructions for 1 scan"),
         (("--self-supervised", "--minutes", 2), "one of minutes, steps and epochs"),
         (("--self-supervised", "--validation", 0.9), "0.02 to 0.5"),
         (("--self-supervised", "--preset", "published"), "labels"),

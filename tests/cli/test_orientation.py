@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 
 from napari_ptychonn.reconstruction.product import load
+from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate_to_cxi
 
@@ -87,16 +89,47 @@ def test_what_is_no_orientation_is_wrong_usage(shell: Shell, scan_file: Path, wr
     assert shell("info", scan_file, f"--orientation={wrong}").code == 2
 
 
+@pytest.fixture(scope="module")
+def few_points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scan of five points, which tell nothing of the orientation."""
+    path = tmp_path_factory.mktemp("few") / "few.cxi"
+    simulate_to_cxi(path, SimulationSettings(size=32, points=5, step_px=3.0, seed=1))
+    return path
+
+
 def test_a_search_that_cannot_tell_keeps_the_orientation_and_says_so(
-    shell: Shell, tmp_path: Path
+    shell: Shell, few_points: Path, tmp_path: Path
 ) -> None:
-    few = tmp_path / "few.cxi"
-    simulate_to_cxi(few, SimulationSettings(size=32, points=5, step_px=3.0, seed=1))
     ran = shell(
-        "reconstruct", few, "-o", tmp_path / "object.h5", "--orientation", "search",
+        "reconstruct", few_points, "-o", tmp_path / "object.h5", "--orientation", "search",
         "--sweeps", "0", "--passes", "1", "--device", "cpu",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "Cannot tell" in ran.err
     assert "0 is kept" in ran.err
     assert "positions fit best" not in ran.err
+
+
+def test_convert_writes_the_orientation_that_it_finds(
+    shell: Shell, turned_file: Path, tmp_path: Path
+) -> None:
+    found, asked = tmp_path / "found.cxi", tmp_path / "asked.cxi"
+    ran = shell("convert", turned_file, "-o", found, "--orientation", "search")
+    assert ran.code == 0, ran.err
+    assert "Orientation 1" in ran.err
+    assert shell("convert", turned_file, "-o", asked, "--orientation", 1, "-q").code == 0
+    numbers = np.arange(5)
+    np.testing.assert_array_equal(
+        open_scan(found).patterns.read(numbers), open_scan(asked).patterns.read(numbers)
+    )
+
+
+def test_convert_writes_nothing_where_the_search_cannot_tell(
+    shell: Shell, few_points: Path, tmp_path: Path
+) -> None:
+    ran = shell("convert", few_points, "-o", tmp_path / "out.cxi", "--orientation", "search")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert ran.err.startswith(f"Error: {few_points}: orientation: Cannot tell")
+    assert "--orientation 0..7" in ran.err
+    assert not list(tmp_path.iterdir())

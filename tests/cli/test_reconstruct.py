@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from napari_ptychonn.cli import main
 from napari_ptychonn.reconstruction import job
 from napari_ptychonn.reconstruction.events import Snapshot
 from napari_ptychonn.reconstruction.product import load
@@ -44,6 +46,102 @@ def test_pictures_lie_beside_the_result(shell: Shell, scan_file: Path, tmp_path:
         f"r_{channel}.{kind}" for channel in ("amplitude", "phase") for kind in ("png", "tiff")
     }
     assert {path.name for path in tmp_path.iterdir()} == names
+
+
+@pytest.fixture(scope="module")
+def first_result(scan_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result of the scan after one pass."""
+    path = tmp_path_factory.mktemp("first") / "first.h5"
+    assert main(["reconstruct", str(scan_file), "-o", str(path), *map(str, QUICK), "-q"]) == 0
+    return path
+
+
+def test_a_result_is_gone_on_from_and_named(
+    shell: Shell, scan_file: Path, first_result: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "second.h5"
+    ran = shell(
+        "reconstruct", scan_file, "-o", output, "--start", first_result,
+        "--passes", 0, "--sweeps", 3, "--device", "cpu",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    report = load(output).report
+    assert (report.passes, report.sweeps) == (0, 3)
+    assert report.misfit < load(first_result).report.misfit
+    assert report.start is not None
+    assert report.start.source == str(first_result)
+    assert f"start     {first_result} (napari-ptychonn), covers 100%" in ran.out
+    assert f"Starts from {first_result} (napari-ptychonn)." in ran.err
+
+
+def test_what_convert_wrote_is_a_start(
+    shell: Shell, scan_file: Path, first_result: Path, tmp_path: Path
+) -> None:
+    """A product has the object; a pair made of a scan has a flat one; a CXI of patterns none."""
+    product, pair, cxi = (tmp_path / name for name in ("product.h5", "run_dp.h5", "scan.cxi"))
+    assert shell("convert", first_result, "-o", product, "-q").code == 0
+    assert shell("convert", scan_file, "-o", pair, "-q").code == 0
+    options = ("--passes", 0, "--sweeps", 1, "--device", "cpu", "-q")
+    misfits = []
+    for start in (first_result, product, tmp_path / "run_para.h5"):
+        output = tmp_path / f"from_{start.name}"
+        ran = shell("reconstruct", scan_file, "-o", output, "--start", start, *options)
+        assert ran == (0, "", "")
+        misfits.append(load(output).report.misfit)
+    # The way through the product rounds.
+    assert misfits[1] == pytest.approx(misfits[0], rel=1e-3)
+    assert misfits[2] > 1.2 * misfits[0]
+    messages = load(tmp_path / "from_run_para.h5").report.messages
+    assert "Start: the object is flat, to start from: nothing was reconstructed." in messages
+    assert shell("convert", pair, "-o", cxi, "-q").code == 0
+    refused_in_one_line(
+        shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--start", cxi, *options),
+        "no reconstructed object",
+    )
+
+
+def test_an_object_of_a_cxi_file_is_a_start(
+    shell: Shell, scan_file: Path, first_result: Path, tmp_path: Path
+) -> None:
+    first, path = load(first_result), tmp_path / "object.cxi"
+    (height, width), (y, x) = first.object.shape, first.pixel
+    with h5py.File(path, "w") as file:
+        image = file.create_group("entry_1/object")
+        # As PyNX does: upside down, y upwards.
+        image["data"] = np.where(np.isfinite(first.object), first.object, 1)[::-1]
+        image["y_pixel_size"], image["x_pixel_size"] = y, x
+        image["row_coords"] = first.corner[0] + y * np.arange(height)[::-1]
+        image["col_coords"] = first.corner[1] + x * np.arange(width)
+    judged = ("--passes", 0, "--sweeps", 0, "--device", "cpu")
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--start", path, *judged)
+    assert ran.code == 0, ran.err
+    assert "its coordinates are taken as those of the scan" in ran.err
+    # Nothing but a factor was done to it.
+    assert load(tmp_path / "r.h5").report.misfit == pytest.approx(first.report.misfit, rel=0.05)
+
+
+def test_a_start_that_lies_elsewhere_gets_one_line(
+    shell: Shell, scan_file: Path, first_result: Path, tmp_path: Path
+) -> None:
+    far = tmp_path / "far.h5"
+    shutil.copy(first_result, far)
+    with h5py.File(far, "r+") as file:
+        file["object"].attrs["center_y_m"] = 1.0
+        for axis in "yx":
+            del file[f"probe_position_{axis}_m"]
+    ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--start", far, "-q")
+    refused_in_one_line(ran, "do not overlap")
+    assert str(far) in ran.err
+    assert not (tmp_path / "r.h5").exists()
+
+
+def test_a_start_that_is_no_result_gets_one_line(
+    shell: Shell, scan_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "note.h5").write_text("no result")
+    for start in (tmp_path / "note.h5", tmp_path / "missing.h5"):
+        ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--start", start)
+        refused_in_one_line(ran, start.name)
 
 
 @pytest.fixture
@@ -170,7 +268,13 @@ def test_a_wrong_option_exits_with_2(
     assert said in ran.err
 
 
-def test_the_scan_itself_is_never_overwritten(shell: Shell, scan_file: Path) -> None:
+def test_neither_scan_nor_start_is_ever_overwritten(
+    shell: Shell, scan_file: Path, first_result: Path
+) -> None:
+    kept = first_result.read_bytes()
+    asked = ("reconstruct", scan_file, "-o", first_result, "--start", first_result, *QUICK)
+    assert shell(*asked).code == 2
+    assert first_result.read_bytes() == kept
     before = scan_file.read_bytes()
     assert shell("reconstruct", scan_file, "-o", scan_file, *QUICK).code == 2
     assert scan_file.read_bytes() == before

@@ -276,7 +276,7 @@ def test_a_full_memory_halves_the_batch_and_says_so(simulation, network, monkeyp
     events = list(reconstruct_events(simulation.scan, QUICK, network=network))
     result = events[-1].result
     said = [event.text for event in events if isinstance(event, Message)]
-    assert said == ["The device's memory is full: going on with batches of 1 patterns."]
+    assert said == ["The device's memory is full: going on with batches of 1 pattern."]
     assert list(result.report.messages) == said
     # All points are there, and the picture is that of the undisturbed job.
     known = np.isfinite(result.object) & np.isfinite(plain[0].object)
@@ -304,7 +304,7 @@ def test_where_memory_runs_out_late_the_best_so_far_is_the_result(
     said = result.report.messages
     assert [text.split(" with ")[1] for text in said[:2]] == [
         "batches of 2 patterns.",
-        "batches of 1 patterns.",
+        "batches of 1 pattern.",
     ]
     assert "ends with the best so far" in said[2]
     np.testing.assert_array_equal(result.object, plain[0].object)

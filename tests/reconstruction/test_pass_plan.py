@@ -64,6 +64,22 @@ def test_where_the_first_pass_meets_mostly_noise_there_are_four_and_each_takes_f
     assert {turn.views for turn in turns} == {1}
 
 
+def test_passes_from_an_object_go_like_later_ones_and_settle_at_once():
+    turns = followed(PassPlan(2, CLOSE, come=2), falling(0.1))
+    assert [(turn.number, turn.like, turn.settles) for turn in turns] == [
+        (1, 3, False),
+        (2, 4, True),
+    ]
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_what_is_known_of_the_noise_is_not_judged_by_a_first_pass_from_an_object(noisy):
+    plan = PassPlan(4, CLOSE, come=2, mostly_noise=noisy)
+    turns = followed(plan, falling(0.1), beyond_noise=0.0 if not noisy else 1.0)
+    assert plan.met_mostly_noise is noisy
+    assert any(turn.momentum for turn in turns) is not noisy
+
+
 def test_what_is_expected_is_what_there_may_be():
     assert PassPlan("auto", CLOSE).expected == 4
     assert PassPlan(2, APART).expected == 2

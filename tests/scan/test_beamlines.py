@@ -163,7 +163,7 @@ def test_triggers_counted_from_one_and_patterns_without_trigger_are_matched(tmp_
     # 1, 2, 3, 5 … 19 and 99 are there: counted from 0, as they do not run from 1 to 20.
     assert scan.n_points == 18
     assert "2 of 20 patterns have no position" in said(scan)
-    assert "1 numbered points have no pattern" in said(scan)
+    assert "1 numbered point has no pattern" in said(scan)
     np.testing.assert_array_equal(counts_of(scan), np.delete(world.patterns, [0, 4], 0) * scan.mask)
 
 

@@ -1,8 +1,10 @@
 """A scan and a file can be told in words."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pytest
 from scan_world import tike_arrays, write_cxi, write_plain
 
 from napari_ptychonn.scan.describe import describe, describe_text
@@ -28,6 +30,16 @@ def test_a_scan_with_geometry_is_told_with_units(tmp_path, world):
         "translation",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"), [(0, "0 pixels masked"), (1, "1 pixel masked"), (2, "2 pixels masked")]
+)
+def test_one_pixel_is_no_plural(tmp_path, world, bad, told):
+    scan = open_scan(write_cxi(tmp_path / "scan.cxi", world))
+    mask = np.ones(scan.pattern_shape, bool)
+    mask[0, :bad] = False
+    assert told in describe_text(replace(scan, mask=mask))
 
 
 def test_a_scan_without_geometry_is_told_in_pixels(tmp_path, world):

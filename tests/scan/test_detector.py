@@ -140,8 +140,8 @@ def test_pixels_saturated_in_many_patterns_are_masked_and_in_few_kept(path, worl
     scan = open_scan(path)
     assert not scan.mask[16, 12]
     assert scan.mask[16, 14]
-    assert "1 saturated pixels found" in said(scan)
-    assert "1 more pixels are saturated in some patterns and are kept" in said(scan)
+    assert "1 saturated pixel found" in said(scan)
+    assert "1 more pixel is saturated in some patterns and is kept" in said(scan)
 
 
 def test_a_recorded_and_a_given_saturation_are_used(path, world):

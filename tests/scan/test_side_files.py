@@ -106,7 +106,7 @@ def test_a_probe_from_npy(tmp_path, bare, world):
         ("short.csv", "1,2\n3,4\n", "2 positions.*20 patterns"),
         ("three.csv", "1,2,3\n", r"3 columns.*--positions-columns Y,X among the columns 0 to 2"),
         ("word.csv", "y,x\n1,2\nfoo,3\n", "line 3 has no number in column 0"),
-        ("ragged.csv", "1,2\n3,4\n5\n", "line 3 has 1 columns, the lines above have 2"),
+        ("ragged.csv", "1,2\n3,4\n5\n", "line 3 has 1 column, the lines above have 2"),
         ("wide.csv", "1,2\n3,4,5\n6,7,8\n", "line 2 has 3 columns, the lines above have 2"),
         ("units.csv", "y_nm,x_um\n1,2\n3,4\n", "y is in nm, but x is in um"),
         ("huge.csv", "1,2\n3,inf\n", "line 2 has no number in column 1"),

@@ -321,7 +321,7 @@ def test_settings_that_do_not_go_together_are_refused(taught_simulation):
         FinetuneSettings(preset="published")
     with pytest.raises(SettingsError, match="family ptychonn"):
         collected(taught_simulation.scan, steps(1, preset="published", teacher="sweeps"))
-    with pytest.raises(SettingsError, match="0 reconstructions for 1 scans"):
+    with pytest.raises(SettingsError, match="0 reconstructions for 1 scan"):
         collected(taught_simulation.scan, steps(1, teacher="labels"))
     with pytest.raises(SettingsError, match="choose one scan or more"):
         list(finetune_events([], steps(1)))

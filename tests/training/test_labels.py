@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_ptychonn.reconstruction.frame import make_frame
+from napari_ptychonn.reconstruction.placed import object_on
 from napari_ptychonn.scan.results.result import ObjectResult
-from napari_ptychonn.training.labels import cut_labels, label_on
+from napari_ptychonn.training.labels import cut_labels
 from napari_ptychonn.training.losses import deviance
 
 
@@ -35,7 +36,7 @@ def frame():
 @pytest.mark.parametrize("pixel", [(1.0, 1.0), (0.8, 0.9)])
 def test_a_label_is_interpolated_onto_the_frame(frame, pixel):
     laid, _ = frame
-    found, known = label_on(label(pixel, (3.25, 7.6)), laid, (1.0, 1.0))
+    found, known = object_on(label(pixel, (3.25, 7.6)), laid, (1.0, 1.0))
     y, x = np.meshgrid(*(laid.corner_px[k] + np.arange(laid.shape[k]) for k in range(2)),
                        indexing="ij")  # fmt: skip
     assert known.all()
@@ -46,7 +47,7 @@ def test_what_the_label_does_not_know_is_said(frame):
     laid, _ = frame
     some = label((1.0, 1.0), (3.0, 7.0))
     some.object[:25] = np.nan
-    found, known = label_on(some, laid, (1.0, 1.0))
+    found, known = object_on(some, laid, (1.0, 1.0))
     rows = laid.corner_px[0] + np.arange(laid.shape[0])
     assert not known[rows < 27].any()
     assert known[rows >= 28].all()
@@ -55,7 +56,7 @@ def test_what_the_label_does_not_know_is_said(frame):
 
 def test_patches_are_cut_at_the_exact_positions(frame):
     laid, positions = frame
-    object_, _ = label_on(label((1.0, 1.0), (0.0, 0.0)), laid, (1.0, 1.0))
+    object_, _ = object_on(label((1.0, 1.0), (0.0, 0.0)), laid, (1.0, 1.0))
     patches = cut_labels(object_, laid, torch.arange(4))
     for patch, place in zip(patches, positions, strict=True):
         y, x = np.meshgrid(place[0] - 8 + np.arange(16), place[1] - 12 + np.arange(24),

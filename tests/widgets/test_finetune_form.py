@@ -149,7 +149,7 @@ def test_a_reconstruction_of_the_viewer_or_a_file_is_the_label(form, scan, tmp_p
     box.activated.emit(0)
     (label,) = form.labels.labels()
     assert label is made
-    box.choose_file(tmp_path / "product.h5")
+    box.choose(tmp_path / "product.h5")
     form.offer_scans([scan], [])  # a file stays when the layers go
     assert form.labels.labels() == (tmp_path / "product.h5",)
     assert box.currentText() == "product.h5"

@@ -103,7 +103,7 @@ def test_the_reconstruct_dock_takes_the_painted_mask(viewer, scan, editor, qtbot
     started = []
     monkeypatch.setattr(dock.runner, "start", lambda _, events, **__: started.append(events))
     dock.run.click()
-    assert not started[0].args[0].mask[4, 9]
+    assert not started[0].args[0].scan.mask[4, 9]
     mask_layer(viewer, scan).data[:] = BAD
     dock.run.click()
     assert len(started) == 1

@@ -15,18 +15,20 @@ from napari.components import ViewerModel
 from napari.layers import Shapes
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtWidgets import QDockWidget, QFileDialog
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.weights import save_network
+from napari_ptychonn.reconstruction.product import save
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate
 from napari_ptychonn.widgets.layers import add_scan, reconstructions_in
 from napari_ptychonn.widgets.reconstruct import ReconstructWidget
+from napari_ptychonn.widgets.reconstruct_form import NOTHING_TO_SWEEP
 from napari_ptychonn.widgets.reconstruct_state import (
     FormState,
     settings_from,
@@ -34,6 +36,7 @@ from napari_ptychonn.widgets.reconstruct_state import (
     state_to_json,
 )
 from napari_ptychonn.widgets.region import region_from_shapes
+from napari_ptychonn.widgets.result_box import FROM_FILE
 
 RUN_MS = 30_000
 
@@ -336,6 +339,80 @@ def test_only_the_points_inside_the_drawn_region_are_used(viewer, dock, scan, qt
     np.testing.assert_array_equal(result.indices, expected)
 
 
+def reconstruct_once(viewer, dock, qtbot, start=None, passes=1, sweeps=0):
+    """Press Reconstruct, and give the newest result's metadata."""
+    dock.form.start.choose(start)
+    dock.form.show_state(replace(dock.form.state(), passes=passes, sweeps=sweeps))
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    return viewer.layers[-1].metadata["napari_ptychonn"]
+
+
+def test_a_reconstruction_of_the_viewer_is_gone_on_from_and_named(viewer, dock, scan, qtbot):
+    add_scan(viewer, scan)
+    box = dock.form.start
+    assert [box.itemText(row) for row in range(box.count())] == ["nothing", FROM_FILE]
+    assert box.currentText() == "nothing"
+    first = reconstruct_once(viewer, dock, qtbot)
+    assert first["report"]["start"] is None
+    # It is offered, and not taken unasked.
+    name = f"{scan.name} object phase"
+    assert [box.itemText(row) for row in range(box.count())] == ["nothing", name, FROM_FILE]
+    assert box.chosen() is None
+    box.setCurrentIndex(1)
+    box.activated.emit(1)
+    second = reconstruct_once(viewer, dock, qtbot, box.chosen(), passes=0, sweeps=2)
+    assert second["report"]["start"]["source"] == name
+    assert (second["report"]["passes"], second["report"]["sweeps"]) == (0, 2)
+    assert f"Starts from {name}" in dock.summary.text()
+    # What is chosen goes with its layers.
+    for layer in list(viewer.layers):
+        if layer.metadata["napari_ptychonn"].get("reconstruction") is box.chosen():
+            viewer.layers.remove(layer)
+    assert box.currentText() == "nothing"
+
+
+def test_a_file_is_started_from_and_named(viewer, dock, scan, qtbot, tmp_path, monkeypatch):
+    add_scan(viewer, scan)
+    reconstruct_once(viewer, dock, qtbot)
+    (first,) = reconstructions_in(viewer)
+    save(first, tmp_path / "first.h5")
+    chosen = [str(tmp_path / "first.h5"), ""]
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (chosen.pop(0), ""))
+    box = dock.form.start
+    for _ in range(2):
+        box.setCurrentIndex(box.count() - 1)
+        box.activated.emit(box.count() - 1)
+        # A dialog that is closed without a file changes nothing.
+        assert box.currentText() == "first.h5"
+    told = reconstruct_once(viewer, dock, qtbot, box.chosen())
+    assert told["report"]["start"]["source"] == str(tmp_path / "first.h5")
+    press(qtbot, dock.reset)
+    assert box.currentText() == "nothing"
+
+
+def test_a_start_that_cannot_be_used_is_one_message(viewer, dock, scan, qtbot, shown, tmp_path):
+    add_scan(viewer, scan)
+    dock.form.start.choose(tmp_path / "gone.ptyr")
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    qtbot.waitUntil(lambda: bool(shown))
+    assert len(shown) == 1
+    assert "gone.ptyr" in shown[0]
+    assert "gone.ptyr" in dock.status.text()
+    assert dock.run.isEnabled()
+
+
+def test_no_passes_need_something_to_start_from(viewer, dock, scan, tmp_path):
+    add_scan(viewer, scan)
+    dock.form.show_state(replace(dock.form.state(), passes=0))
+    assert not dock.run.isEnabled()
+    assert dock.status.text() == dock.run.toolTip() == NOTHING_TO_SWEEP
+    dock.form.start.choose(tmp_path / "some.h5")
+    assert dock.run.isEnabled()
+    assert dock.status.text() == ""
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("nm", 1e-9), ("um", 1e-6), ("pixel", 1e-9)])
 def test_a_drawn_region_is_in_the_scans_metres_whatever_the_layers_unit(scan, unit, factor):
     corners = [[0, 0], [0, 4], [2, 4], [2, 0]]
@@ -390,5 +467,5 @@ def test_a_form_that_was_kept_comes_back_and_nonsense_becomes_the_default():
     assert state_from_json(state_to_json(state)) == state
     assert state_from_json("{") == state_from_json("[1]") == FormState()
     assert state_from_json(state_to_json(FormState(passes="auto"))).passes == "auto"
-    spoiled = '{"percent": 900, "passes": 0, "sweeps": true, "device": "cpu", "gone": 1}'
+    spoiled = '{"percent": 900, "passes": 21, "sweeps": true, "device": "cpu", "gone": 1}'
     assert state_from_json(spoiled) == FormState(device="cpu")

@@ -9,8 +9,9 @@ import typer
 
 from napari_ptychonn.commands import usage
 from napari_ptychonn.commands.option_groups import spread_groups
-from napari_ptychonn.commands.recipes import RecipeOption, options_with
-from napari_ptychonn.commands.scan_flags import ScanFlags
+from napari_ptychonn.commands.orientation import open_oriented
+from napari_ptychonn.commands.recipes import options_with
+from napari_ptychonn.commands.scan_flags import SearchFlags
 from napari_ptychonn.errors import OutputError
 
 if TYPE_CHECKING:
@@ -41,21 +42,21 @@ def convert(
     ] = None,
     quiet: usage.QuietOption = False,
     *,
-    flags: ScanFlags,
-    recipe: RecipeOption = None,
+    flags: SearchFlags,
 ) -> None:
     """Write a scan as CXI, as a pty-chi pair or as a ptychodus product; a result as a product."""
     if to is not None and to not in _KINDS:
         raise typer.BadParameter(f"{to!r} is not one of {', '.join(_KINDS)}", param_hint="--to")
-    options = options_with(recipe, scan, flags.options())
-    from napari_ptychonn.scan.open import open_scan
+    options = options_with(flags.recipe, scan, flags.options())
     from napari_ptychonn.scan.results.open import holds_scan_too, is_result
 
     if not options.datasets and is_result(scan) and not holds_scan_too(scan):
         _convert_result(scan, output, to or "product", quiet=quiet)
         return
     kind = to or _kind_of(output)
-    opened = open_scan(scan, options)
+    opened, _ = open_oriented(
+        scan, options, flags.orientation, device="auto", quiet=quiet, for_good=True
+    )
     files = _write(opened, kind, scan, output, quiet=quiet)
     if not quiet:
         height, width = opened.pattern_shape

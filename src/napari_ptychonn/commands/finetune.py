@@ -13,6 +13,7 @@ from napari_ptychonn.commands.orientation import open_oriented
 from napari_ptychonn.commands.recipes import options_with
 from napari_ptychonn.commands.scan_flags import SearchFlags
 from napari_ptychonn.training.finetune_settings import FinetuneSettings, Teacher
+from napari_ptychonn.words import counted
 
 if TYPE_CHECKING:
     from napari_ptychonn.scan.results.result import ObjectResult
@@ -147,7 +148,7 @@ def finetune(
     teacher = _teacher(labels, self_supervised, engine)
     files = labels or []
     if teacher == "labels" and len(files) != len(scans):
-        problem = f"{len(files)} reconstructions for {len(scans)} scans"
+        problem = f"{counted(len(files), 'reconstruction')} for {counted(len(scans), 'scan')}"
         raise typer.BadParameter(problem, param_hint="--labels")
     given = [each for each in (minutes, epochs, steps) if each is not None]
     with usage.usage_errors():

@@ -11,6 +11,7 @@ import typer
 
 from napari_ptychonn.commands import usage
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+from napari_ptychonn.errors import ScanError
 
 if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.events import Event
@@ -48,12 +49,33 @@ def as_option(asked: str) -> str:
 
 
 def open_oriented(
-    path: Path, options: ScanOptions, asked: str, *, device: str, quiet: bool
+    path: Path,
+    options: ScanOptions,
+    asked: str,
+    *,
+    device: str,
+    quiet: bool,
+    for_good: bool = False,
 ) -> tuple[Scan, ScanOptions]:
     """Open a scan, and find its orientation where that is asked for, or not documented.
 
     Where the search is not sure, the orientation stays, and the person is told. Where it was
     asked for, the scale of the positions is checked too; a wrong one is only said.
+
+    Parameters
+    ----------
+    path : Path
+        The scan.
+    options : ScanOptions
+        How to open it first.
+    asked : str
+        What ``--orientation`` says.
+    device : str
+        Where to search.
+    quiet : bool
+        Print nothing but warnings.
+    for_good : bool
+        Whether it is written down: only a search that is asked for is made, and must be sure.
 
     Returns
     -------
@@ -65,16 +87,21 @@ def open_oriented(
     Raises
     ------
     ScanError, SettingsError
-        The scan cannot be opened or searched, or there is no such device.
+        The scan cannot be opened or searched, or there is no such device; for good, the
+        search is not sure.
     Exit
         With 130, where the user stopped the search.
     """
     from napari_ptychonn.scan.open import open_scan
 
     scan = open_scan(path, options)
-    if asked != SEARCH and scan.provenance.orientation_is_known:
+    if asked != SEARCH and (for_good or scan.provenance.orientation_is_known):
         return scan, options
     search = search_orientation(scan, device=device, quiet=quiet)
+    if for_good and not search.sure:
+        raise ScanError(
+            "orientation", path, search.text().rstrip("."), remedy="say which: --orientation 0..7"
+        )
     if not quiet:
         kept = "" if search.sure else f" {search.present} is kept; --orientation 0..7 sets another."
         typer.echo(search.text() + kept, err=True)

@@ -9,6 +9,7 @@ import typer
 
 from napari_ptychonn.commands import usage
 from napari_ptychonn.commands.interrupt import EXIT_STOPPED, stop_on_signal
+from napari_ptychonn.words import counted
 
 __all__ = ["pretrain"]
 
@@ -104,7 +105,7 @@ def pretrain(
         card = trained_card(trained, settings, name or output.stem)
         save_network(output, card, trained.state, dtype=torch.float16 if half else None)
     if not quiet:
-        typer.echo(f"{output}: {trained.step} of {settings.steps} steps")
+        typer.echo(f"{output}: {trained.step} of {counted(settings.steps, 'step')}")
         for case, value in trained.metrics.items():
             typer.echo(f"  {case:<28} {value:.4f}")
         if finished.stopped:

@@ -23,6 +23,7 @@ from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.result import Reconstruction
     from napari_ptychonn.scan.model import Scan
+    from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["reconstruct", "run_and_save"]
 
@@ -44,6 +45,15 @@ def reconstruct(
     fraction: Annotated[
         float, typer.Option(help="Share of the points to use, spread evenly.")
     ] = _DEFAULT.fraction,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--start",
+            metavar="RESULT",
+            help="Start from the object of a result, whichever program made it; with --passes 0 "
+            "sweeps go on from it.",
+        ),
+    ] = None,
     passes: Annotated[
         str, typer.Option(metavar="auto|K", help="Network passes; auto: four, few points more.")
     ] = str(_DEFAULT.passes),
@@ -77,12 +87,18 @@ def reconstruct(
             batch_size=batch_size,
             seed=seed,
         )
+    if settings.passes == 0 and start is None:
+        problem = "0 passes need an object to start from: give --start RESULT, or 1 pass or more"
+        raise typer.BadParameter(problem, param_hint="--passes")
     options = options_with(flags.recipe, scan, flags.options())
-    usage.refuse_overwriting(scan, output)
+    for source in (scan, start):
+        if source is not None:
+            usage.refuse_overwriting(source, output)
+    begun = None if start is None else _start(start)
     opened, options = open_oriented(scan, options, flags.orientation, device=device, quiet=quiet)
     keep_recipe(save_recipe, scan, options)
     kinds = (".png", ".tiff") if pictures else ()
-    run_and_save(opened, settings, output, picture_kinds=kinds, quiet=quiet)
+    run_and_save(opened, settings, output, start=begun, picture_kinds=kinds, quiet=quiet)
 
 
 def run_and_save(
@@ -90,6 +106,7 @@ def run_and_save(
     settings: ReconstructionSettings,
     output: Path,
     *,
+    start: ObjectResult | None = None,
     picture_kinds: Iterable[str],
     quiet: bool,
 ) -> None:
@@ -101,6 +118,8 @@ def run_and_save(
         What to do.
     output : Path
         The result file; pictures lie beside it and share its name.
+    start : ObjectResult, optional
+        Object to start from.
     picture_kinds : iterable of str
         ``".png"``, ``".tiff"``, or both, or none.
     quiet : bool
@@ -109,7 +128,7 @@ def run_and_save(
     Raises
     ------
     PtychonnError
-        Scan, settings or output cannot be used.
+        Scan, settings, start or output cannot be used.
     Exit
         With 130, where the user stopped the job; what there was is saved.
     """
@@ -124,7 +143,7 @@ def run_and_save(
     from napari_ptychonn.reconstruction.job import reconstruct_events
 
     with stop_on_signal() as should_stop:
-        job = reconstruct_events(scan, settings, should_stop=should_stop)
+        job = reconstruct_events(scan, settings, start=start, should_stop=should_stop)
         finished = follow(job, quiet=quiet)
         result = finished.result
         if finished.stopped and not np.isfinite(result.object).any():
@@ -136,6 +155,12 @@ def run_and_save(
         typer.echo(summary(result, files))
     if finished.stopped:
         raise typer.Exit(EXIT_STOPPED)
+
+
+def _start(file: Path) -> ObjectResult:
+    from napari_ptychonn.scan.results.open import open_result
+
+    return open_result(file)
 
 
 def _save_pictures(result: Reconstruction, output: Path, kinds: Iterable[str]) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from napari_ptychonn.reconstruction.result import Reconstruction
+from napari_ptychonn.words import counted
 
 __all__ = ["summary"]
 
@@ -19,9 +20,9 @@ def summary(result: Reconstruction, files: Iterable[Path]) -> str:
     else:
         scale = "size unknown: lengths are in pixels"
     steps = [
-        _count(report.passes, "pass", "passes"),
-        _count(report.probe_rounds, "probe round"),
-        _count(report.sweeps, "sweep"),
+        counted(report.passes, "pass", "passes"),
+        counted(report.probe_rounds, "probe round"),
+        counted(report.sweeps, "sweep"),
     ]
     lines = {
         "object": f"{height} × {width} pixels, pixel {scale}",
@@ -32,9 +33,11 @@ def summary(result: Reconstruction, files: Iterable[Path]) -> str:
         "time": f"{report.seconds:.1f} s, {report.patterns_per_second:.0f} patterns/s",
         "device": report.device,
     }
+    if report.start is not None:
+        start = report.start
+        lines["start"] = (
+            f"{start.source} ({start.format}), covers {start.covered:.0%}, "
+            f"amplitudes × {start.gain:.3g}"
+        )
     text = [f"{name:<9} {value}" for name, value in lines.items()]
     return "\n".join([*text, *(f"{'saved':<9} {path}" for path in files)])
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

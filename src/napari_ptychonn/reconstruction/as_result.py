@@ -10,16 +10,18 @@ from napari_ptychonn.scan.results.result import ObjectResult
 __all__ = ["as_result"]
 
 
-def as_result(reconstruction: Reconstruction) -> ObjectResult:
+def as_result(reconstruction: Reconstruction, name: str | None = None) -> ObjectResult:
     """The object with the coordinates to cut it at scan positions: a label, a start.
 
     Parameters
     ----------
     reconstruction : Reconstruction
         Of any scan; its coordinates are those of the scan that it was made from.
+    name : str, optional
+        What it is called, in place of a file; None: the file of that scan.
     """
     geometry = reconstruction.geometry
-    source = reconstruction.provenance.path or Path(reconstruction.name)
+    source = Path(name) if name else reconstruction.provenance.path or Path(reconstruction.name)
     return ObjectResult(
         object=reconstruction.object,
         pixel=reconstruction.pixel,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.words import counted
 
 __all__ = [
     "Device",
@@ -45,7 +46,7 @@ def available_devices() -> tuple[Device, ...]:
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU (mps)"))
     threads = torch.get_num_threads()
-    found.append(Device("cpu", f"CPU ({threads} thread{'s' if threads > 1 else ''})"))
+    found.append(Device("cpu", f"CPU ({counted(threads, 'thread')})"))
     return tuple(found)
 
 

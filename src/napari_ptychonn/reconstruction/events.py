@@ -9,6 +9,8 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_ptychonn.words import counted
+
 __all__ = [
     "Event",
     "Finished",
@@ -91,7 +93,10 @@ class SmallerBatches(Message):
     @classmethod
     def of(cls, size: int) -> SmallerBatches:
         """Batches of `size` from now on."""
-        return cls(f"The device's memory is full: going on with batches of {size} patterns.", size)
+        return cls(
+            f"The device's memory is full: going on with batches of {counted(size, 'pattern')}.",
+            size,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,10 @@ from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.iterative_settings import Engine, IterativeSettings
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.ptychi_task import PtychiTask, TaskStart, load_ptychi
+from napari_ptychonn.reconstruction.result import StartedFrom
+from napari_ptychonn.reconstruction.start import LaidStart, lay_start, scale_start
 from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["Engine", "Epoch", "IterativeSettings", "iterate"]
 
@@ -51,6 +54,8 @@ class Epoch:
     stopped : bool
         Whether the engine was asked to stop; it is then the last event, and the object may
         be in the middle of an epoch.
+    start : StartedFrom or None
+        The result that it started from, where that was one.
     """
 
     number: int
@@ -62,6 +67,7 @@ class Epoch:
     probe: NDArray[np.complex64]
     positions_px: NDArray[np.float64]
     stopped: bool = False
+    start: StartedFrom | None = None
 
 
 def iterate(
@@ -69,7 +75,7 @@ def iterate(
     settings: IterativeSettings,
     *,
     points: NDArray[np.intp] | None = None,
-    start_object: NDArray[np.complexfloating] | None = None,
+    start_object: NDArray[np.complexfloating] | ObjectResult | None = None,
     start_probe: NDArray[np.complexfloating] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Epoch]:
@@ -86,12 +92,14 @@ def iterate(
         Which engine, and how.
     points : ndarray, (M,) intp, optional
         Numbers of the points to use; all of them by default.
-    start_object : ndarray, (H, W) complex, optional
-        Object to start from, on the frame of these points (a reconstruction of the same
-        points has it); where it is NaN, and by default everywhere, it starts as 1.
+    start_object : ndarray, (H, W) complex, or ObjectResult, optional
+        Object to start from: an array on the frame of these points (a reconstruction of the
+        same points has it), 1 where it is NaN; or a result of any program, which is moved,
+        resampled and scaled to the photons. By default it starts as 1.
     start_probe : ndarray, (modes, h, w) complex, optional
-        Probe to start from, √photons; by default the scan's, or a guess from the mean
-        pattern, brought to the photons of the brightest patterns.
+        Probe to start from, √photons; by default the scan's, or that of a result to start
+        from in place of a guess, or a guess from the mean pattern, brought to the photons of
+        the brightest patterns.
     should_stop : callable, optional
         Asked before every batch.
 
@@ -106,7 +114,7 @@ def iterate(
         pty-chi is not installed, or the settings or the start do not fit; while it runs,
         the engine diverged.
     ScanError
-        The scan cannot be reconstructed (near field, no light).
+        The scan cannot be reconstructed (near field, no light), or the start is not of it.
     """
     if scan.near_field is not None:
         raise ScanError(
@@ -119,12 +127,13 @@ def iterate(
     device = _device(settings.device)
     chosen = np.arange(scan.n_points) if points is None else np.asarray(points, np.intp)
     frame = make_frame(scan.positions_px[chosen], scan.pattern_shape)
-    return _epochs(
-        scan, settings, chosen, frame,
-        _start_object(start_object, frame),
-        _given_probe(start_probe, scan.pattern_shape),
-        device, should_stop,
-    )  # fmt: skip
+    if isinstance(start_object, ObjectResult):
+        begun: LaidStart | NDArray[np.complex64]
+        begun = lay_start(start_object, scan, frame, scan.pixel_m or (1.0, 1.0))
+    else:
+        begun = _start_object(start_object, frame)
+    given_probe = _given_probe(start_probe, scan.pattern_shape)
+    return _epochs(scan, settings, chosen, frame, begun, given_probe, device, should_stop)
 
 
 def _epochs(
@@ -132,18 +141,27 @@ def _epochs(
     settings: IterativeSettings,
     chosen: NDArray[np.intp],
     frame: Frame,
-    object_: NDArray[np.complex64],
+    begun: LaidStart | NDArray[np.complex64],
     given_probe: NDArray[np.complex64] | None,
     device: torch.device,
     should_stop: ShouldStop,
 ) -> Iterator[Epoch]:
     measurements = Measurements(scan, chosen, torch.device("cpu"))
     counts = measurements.counts(torch.arange(len(chosen)))
+    brought = begun.probe if isinstance(begun, LaidStart) else None
     probe, is_guess = (
         (given_probe, scan.probe_is_guess)
         if given_probe is not None
-        else _probe_of(scan, counts.numpy())
+        else _probe_of(scan, counts.numpy(), brought)
     )
+    record = None
+    if isinstance(begun, LaidStart):
+        scaled = scale_start(
+            begun, measurements, frame, torch.from_numpy(probe), batch_size=settings.batch_size
+        )
+        record, object_ = scaled.record, scaled.object.numpy()
+    else:
+        object_ = begun
     start = TaskStart(
         counts=counts,
         mask=measurements.mask,
@@ -180,13 +198,16 @@ def _epochs(
             probe=probe,
             positions_px=task.places() + np.asarray(frame.corner_px),
             stopped=found is None,
+            start=record,
         )
         if found is None:
             return
 
 
-def _probe_of(scan: Scan, counts: NDArray[np.float32]) -> tuple[NDArray[np.complex64], bool]:
-    """The scan's probe in √photons, or a guess; and whether it is one."""
+def _probe_of(
+    scan: Scan, counts: NDArray[np.float32], brought: NDArray[np.complex64] | None
+) -> tuple[NDArray[np.complex64], bool]:
+    """The start's probe in √photons, else the scan's, else a guess; and whether it is one."""
     sums = counts.sum((1, 2), dtype=np.float64)
     if not sums.max() > 0:
         raise ScanError(
@@ -196,6 +217,8 @@ def _probe_of(scan: Scan, counts: NDArray[np.float32]) -> tuple[NDArray[np.compl
             f"{len(sums)} patterns",
             remedy="check the dataset chosen for patterns, and the mask",
         )
+    if brought is not None:
+        return scale_probe(brought, sums, believed=True)[0], True
     if scan.probe is not None:
         return scale_probe(scan.probe, sums, believed=True)[0], scan.probe_is_guess
     guess = guess_probes(np.fft.fftshift(counts.mean(0)))[0]

@@ -23,6 +23,7 @@ from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.reconstruction.stages import Stages
 from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["reconstruct", "reconstruct_events"]
 
@@ -32,6 +33,7 @@ def reconstruct(
     settings: ReconstructionSettings | None = None,
     *,
     network: Network | None = None,
+    start: ObjectResult | None = None,
     on_event: Callable[[Event[Reconstruction]], None] | None = None,
     should_stop: ShouldStop = never,
 ) -> Reconstruction:
@@ -45,6 +47,11 @@ def reconstruct(
         How; the defaults suit most scans.
     network : Network, optional
         A loaded network; None: the one that `settings` names.
+    start : ObjectResult, optional
+        Object of any program to start from, resampled and moved to the scan's points and
+        scaled to its photons (:func:`napari_ptychonn.scan.results.open.open_result`); None:
+        start flat. Its probe takes the place of a guess. With 0 passes, sweeps go on from it,
+        and with 0 sweeps, too, it is only judged.
     on_event : callable, optional
         Called with every event.
     should_stop : callable, optional
@@ -58,10 +65,14 @@ def reconstruct(
     Raises
     ------
     ScanError, NetworkError, SettingsError
-        Scan, network or settings cannot be used.
+        Scan, network, start or settings cannot be used.
     """
     for event in reconstruct_events(
-        scan, settings or ReconstructionSettings(), network=network, should_stop=should_stop
+        scan,
+        settings or ReconstructionSettings(),
+        network=network,
+        start=start,
+        should_stop=should_stop,
     ):
         if on_event is not None:
             on_event(event)
@@ -75,6 +86,7 @@ def reconstruct_events(
     settings: ReconstructionSettings,
     *,
     network: Network | None = None,
+    start: ObjectResult | None = None,
     chosen: NDArray[np.intp] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Event[Reconstruction]]:
@@ -92,11 +104,11 @@ def reconstruct_events(
     Raises
     ------
     ScanError, NetworkError, SettingsError
-        Scan, network or settings cannot be used.
+        Scan, network, start or settings cannot be used.
     """
     started = time.perf_counter()
     torch.manual_seed(settings.seed)
-    prepared = prepare(scan, settings, network, chosen=chosen)
+    prepared = prepare(scan, settings, network, start=start, chosen=chosen)
     for text in prepared.messages:
         yield Message(text)
     stages = Stages(prepared, should_stop)

@@ -39,6 +39,9 @@ class PassTurn:
     ----------
     number : int
         Its number, from 1.
+    like : int
+        Number of the pass from a flat object that has come as far: early ones move far, later
+        ones average more.
     momentum : float
         How much of its way a sweep goes on by itself; 0: nothing.
     settles : bool
@@ -48,6 +51,7 @@ class PassTurn:
     """
 
     number: int
+    like: int
     momentum: float
     settles: bool
     views: int = 1
@@ -64,6 +68,10 @@ class PassPlan:
         where the first pass met mostly noise.
     cover : float
         How often a typical pixel is seen, as :func:`sweeping.cover_of` tells.
+    come : int
+        Passes that the object to start from is worth; 0: it is flat.
+    mostly_noise : bool, optional
+        Whether what a flat object misses is mostly photon noise, where that is known before.
 
     Attributes
     ----------
@@ -73,14 +81,23 @@ class PassPlan:
         Whether what the first pass met, from a flat object, was mostly photon noise.
     """
 
-    def __init__(self, wanted: int | Auto, cover: float) -> None:
+    def __init__(
+        self,
+        wanted: int | Auto,
+        cover: float,
+        *,
+        come: int = 0,
+        mostly_noise: bool | None = None,
+    ) -> None:
         most = int(np.clip(round(_COVER_OF_ALL / cover), _FEWEST, _MOST))
         self.cover = cover
         self._waits = wanted == "auto" and most > _FEWEST
         self._most = most if wanted == "auto" else wanted
         self._misfits: list[float] = []
         self._momentum = 0.0
-        self.met_mostly_noise = False
+        self._come = come
+        self._knows_noise = mostly_noise is not None
+        self.met_mostly_noise = bool(mostly_noise)
 
     @property
     def expected(self) -> int:
@@ -95,7 +112,9 @@ class PassPlan:
             settled = self._waits and number > _FEWEST_TO_SETTLE and self._has_settled
             last = settled or number == self._most
             views = _VIEWS_OF_NOISE if self.met_mostly_noise else 1
-            yield PassTurn(number, self._momentum, last and number >= _FEWEST_TO_SETTLE, views)
+            like = number + self._come
+            settles = last and like >= _FEWEST_TO_SETTLE
+            yield PassTurn(number, like, self._momentum, settles, views)
 
     def took(self, misfit: float, beyond_noise: float) -> None:
         """Take what a complete pass met.
@@ -110,7 +129,8 @@ class PassPlan:
         # From a flat object a misfit that is mostly noise means that there is little to find:
         # momentum would then carry noise along.
         if not self._misfits:
-            self.met_mostly_noise = beyond_noise <= _MOSTLY_SIGNAL
+            if not self._knows_noise:
+                self.met_mostly_noise = beyond_noise <= _MOSTLY_SIGNAL
             self._momentum = 0.0 if self.met_mostly_noise else _MOMENTUM
             if self._waits and self.met_mostly_noise:
                 self._most = _FEWEST

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_ptychonn.errors import ScanError
+from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.network.fit import check_fits
 from napari_ptychonn.network.preprocess import patch_pixel_scale, processed_shape
+from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.network.weights import Network, channels_last, load_network
 from napari_ptychonn.optics.probe import defocused_probes, guess_probes, scale_probe
 from napari_ptychonn.reconstruction.device import choose_device
@@ -19,7 +20,9 @@ from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.points import select_points, spread_evenly
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.reconstruction.start import LaidStart, Start, lay_start, scale_start
 from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["Prepared", "prepare", "probe_subset"]
 
@@ -62,6 +65,8 @@ class Prepared:
         Whether it is to be refined.
     messages : tuple of str
         What the person should know.
+    start : Start or None
+        Object to start from; None: flat.
     """
 
     scan: Scan
@@ -77,6 +82,7 @@ class Prepared:
     probes: tuple[Tensor, ...]
     probe_is_guess: bool
     messages: tuple[str, ...]
+    start: Start | None = None
 
 
 def prepare(
@@ -84,6 +90,7 @@ def prepare(
     settings: ReconstructionSettings,
     network: Network | None = None,
     *,
+    start: ObjectResult | None = None,
     chosen: NDArray[np.intp] | None = None,
 ) -> Prepared:
     """Check that everything fits, and lay it out.
@@ -96,13 +103,15 @@ def prepare(
         How.
     network : Network, optional
         A loaded network; None: the one that `settings` names.
+    start : ObjectResult, optional
+        Object to start from.
     chosen : ndarray, (M,) intp, optional
         Numbers of the points to use; None: as `settings` say.
 
     Raises
     ------
     ScanError
-        The scan cannot be reconstructed (near field, no light).
+        The scan cannot be reconstructed (near field, no light), or the start is not of it.
     NetworkError, SettingsError
         Network or settings do not fit the scan.
     """
@@ -125,25 +134,35 @@ def prepare(
     scale = patch_pixel_scale(card.preprocessing, scan.pattern_shape)
     one_grid = patch_shape == scan.pattern_shape and scale == (1.0, 1.0)
     base = scan.pixel_m or (1.0, 1.0)
-    probes, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe)
-    if not one_grid:
-        probes = []
-    frame = make_frame(scan.positions_px[chosen] / np.asarray(scale), patch_shape)
+    frame = make_frame(scan.positions_px[chosen] / np.asarray(scale), patch_shape).to(device)
+    pixel = (base[0] * scale[0], base[1] * scale[1])
+    _refuse_passes(settings, network, start)
+    laid = None if start is None else lay_start(start, scan, frame, pixel)
+    brought = None if laid is None else laid.probe
+    found, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe, brought=brought)
+    probes = tuple(torch.from_numpy(probe).to(device) for probe in found if one_grid)
+    batch_size = settings.batch_size or _default_batch(patch_shape, device)
     beside = _BYTES_PER_PIXEL * frame.shape[0] * frame.shape[1]
+    measurements = Measurements(scan, chosen, device, beside=beside)
+    started = None
+    if laid is not None:
+        _require_probe(laid, probes)
+        started = scale_start(laid, measurements, frame, probes[0], batch_size=batch_size)
     return Prepared(
         scan=scan,
         settings=settings,
         network=network,
         device=device,
-        batch_size=settings.batch_size or _default_batch(patch_shape, device),
+        batch_size=batch_size,
         chosen=chosen,
-        measurements=Measurements(scan, chosen, device, beside=beside),
-        frame=frame.to(device),
-        pixel=(base[0] * scale[0], base[1] * scale[1]),
+        measurements=measurements,
+        frame=frame,
+        pixel=pixel,
         patch_scale=scale,
-        probes=tuple(torch.from_numpy(probe).to(device) for probe in probes),
+        probes=probes,
         probe_is_guess=is_guess,
-        messages=messages,
+        messages=messages if started is None else (*messages, *started.messages),
+        start=started,
     )
 
 
@@ -164,6 +183,32 @@ def probe_subset(
     return measurements, prepared.frame.subset(torch.from_numpy(kept).to(prepared.device))
 
 
+def _refuse_passes(
+    settings: ReconstructionSettings, network: Network, start: ObjectResult | None
+) -> None:
+    """Refuse passes that would come from nothing, or forget the start."""
+    if start is None and settings.passes == 0:
+        raise SettingsError(
+            "passes", None, "0 passes, and no object to start from",
+            remedy="choose what to start from, or 1 pass or more",
+        )  # fmt: skip
+    if start is not None and settings.passes != 0 and isinstance(network.module, PtychoNN):
+        raise SettingsError(
+            "start", start.path,
+            f"the network {network.card.name} sees raw patterns alone, and would forget the object",
+            remedy="set passes to 0, to sweep from it, or choose a network that takes a probe",
+        )  # fmt: skip
+
+
+def _require_probe(start: LaidStart, probes: tuple[Tensor, ...]) -> None:
+    if not probes:
+        raise SettingsError(
+            "start", start.source,
+            "without a probe on the grid of the patches there is nothing to sweep with",
+            remedy="give a probe, or choose a network that takes one",
+        )  # fmt: skip
+
+
 def _default_batch(pattern_shape: tuple[int, int], device: torch.device) -> int:
     """Patterns per batch: caches on a CPU, memory on a GPU."""
     pixels = pattern_shape[0] * pattern_shape[1]
@@ -178,7 +223,11 @@ def _compact(corners: NDArray[np.float64], count: int) -> NDArray[np.intp]:
 
 
 def _probes(
-    scan: Scan, chosen: NDArray[np.intp], *, needed: bool
+    scan: Scan,
+    chosen: NDArray[np.intp],
+    *,
+    needed: bool,
+    brought: NDArray[np.complex64] | None,
 ) -> tuple[list[NDArray[np.complex64]], bool, tuple[str, ...]]:
     surveyed = chosen[spread_evenly(scan.positions[chosen], _SURVEYED)]
     sums = np.empty(len(surveyed))
@@ -195,6 +244,9 @@ def _probes(
             f"{len(surveyed)} patterns looked at",
             remedy="check the dataset chosen for patterns, and the mask",
         )
+    if brought is not None:
+        # Still a guess: it is refined along, but not searched for anew.
+        return [scale_probe(brought, sums, believed=True)[0]], True, ()
     if scan.probe is not None:
         probe, scaled = scale_probe(scan.probe, sums, believed=True)
         rescaled = ("The probe's scale was set by the brightest patterns.",) if scaled else ()

@@ -1,7 +1,7 @@
 """Rounds of probe refinement: sweep object and probe together, forget the object, repeat.
 
-Every round starts from the flat object: what an earlier, wrong probe taught would
-otherwise stay in the picture.
+Every round starts from the flat object, or from one that was known before: what an earlier,
+wrong probe taught would otherwise stay in the picture.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def refine_probe(
     *,
     batch_size: int,
     should_stop: ShouldStop,
+    start: Tensor | None = None,
 ) -> Iterator[Message | ProbeRound]:
     """Refine the probe on all points of `frame`.
 
@@ -69,6 +70,8 @@ def refine_probe(
         Patterns at a time.
     should_stop : callable
         Asked at every batch.
+    start : Tensor, (H, W) complex64, optional
+        Object that every round starts from; it is not changed. None: a flat one.
 
     Yields
     ------
@@ -77,7 +80,10 @@ def refine_probe(
     """
     last = float("inf")
     for number in range(1, (_MOST_ROUNDS if rounds == "auto" else rounds) + 1):
-        found = torch.ones(frame.shape, dtype=torch.complex64, device=probe.device)
+        if start is None:
+            found = torch.ones(frame.shape, dtype=torch.complex64, device=probe.device)
+        else:
+            found = start.clone()
         for turn in range(_SWEEPS):
             sweep = Sweep(found, probe, measurements.mask, _SETTINGS)
             for taken in run_sweep(
@@ -104,6 +110,7 @@ def choose_probe(
     *,
     batch_size: int,
     should_stop: ShouldStop,
+    start: Tensor | None = None,
 ) -> Iterator[Message | ProbeRound]:
     """Try candidate probes (modes, h, w), each for a round.
 
@@ -115,8 +122,9 @@ def choose_probe(
     best: ProbeRound | None = None
     for number, candidate in enumerate(candidates, start=1):
         for event in refine_probe(
-            measurements, frame, candidate, 1, batch_size=batch_size, should_stop=should_stop
-        ):
+            measurements, frame, candidate, 1,
+            batch_size=batch_size, should_stop=should_stop, start=start,
+        ):  # fmt: skip
             if isinstance(event, Message):
                 yield event
                 continue

@@ -20,7 +20,7 @@ from napari_ptychonn import __version__
 from napari_ptychonn.errors import PtychonnError
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.reconstruction.output import appearing
-from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
+from napari_ptychonn.reconstruction.result import Reconstruction, RunReport, StartedFrom
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings, Region
 from napari_ptychonn.scan.heaps import GuardedFile
 from napari_ptychonn.scan.model import Geometry, Provenance
@@ -86,6 +86,7 @@ def _write_product(file: h5py.File, result: Reconstruction) -> None:
         {
             "name": result.name,
             "comments": f"napari-ptychonn {__version__}, network {result.card.name}"
+            + (f", started from {report.start.source}" if report.start else "")
             + (", stopped early" if report.stopped else ""),
             "detector_object_distance_m": geometry.distance_m if geometry else _UNKNOWN,
             "probe_energy_eV": geometry.energy_ev if geometry else _UNKNOWN,
@@ -199,7 +200,12 @@ def _report(stored: dict[str, Any]) -> RunReport:
     for name in ("misfit", "seconds", "patterns_per_second"):
         if stored[name] is None:
             stored[name] = math.nan
-    return RunReport(**{**stored, "messages": tuple(stored["messages"])})
+    # Files of before there were starts do not speak of one.
+    start = stored.pop("start", None)
+    return RunReport(
+        **{**stored, "messages": tuple(stored["messages"])},
+        start=StartedFrom(**start) if start else None,
+    )
 
 
 def _geometry(stored: dict[str, Any]) -> Geometry | None:

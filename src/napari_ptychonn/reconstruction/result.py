@@ -14,7 +14,29 @@ if TYPE_CHECKING:
     from napari_ptychonn.network.card import NetworkCard
     from napari_ptychonn.scan.model import Geometry, LengthUnit, Provenance
 
-__all__ = ["Reconstruction", "RunReport"]
+__all__ = ["Reconstruction", "RunReport", "StartedFrom"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartedFrom:
+    """The object that a run started from.
+
+    Attributes
+    ----------
+    source : str
+        Its file, or its name in the viewer.
+    format : str
+        Which program's format it has.
+    covered : float
+        Share of the points that it covers; elsewhere its mean was taken.
+    gain : float
+        What its amplitudes were multiplied by to fit the photons.
+    """
+
+    source: str
+    format: str
+    covered: float
+    gain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +59,8 @@ class RunReport:
         Whether the person stopped it early.
     messages : tuple of str
         What the job said while it ran.
+    start : StartedFrom or None
+        What it started from; None: from a flat object.
     """
 
     misfit: float
@@ -48,6 +72,7 @@ class RunReport:
     sweeps: int
     stopped: bool = False
     messages: tuple[str, ...] = ()
+    start: StartedFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class ReconstructionSettings:
         Share of the scan points to use, 0 < fraction ≤ 1, spread evenly in space.
     passes : int or "auto"
         Network passes; each starts from the object that the last one found. "auto": four,
-        and more where the points lie far apart, as long as they lower the misfit.
+        and more where the points lie far apart, as long as they lower the misfit; 0: none,
+        with an object to start from.
     probe_rounds : int or "auto"
         Rounds of probe refinement; "auto": as many as lower the misfit.
     sweeps : int or "auto"
@@ -74,9 +75,7 @@ class ReconstructionSettings:
             A value is out of its range.
         """
         _require(0 < self.fraction <= 1, "fraction", self.fraction, "give 0 < fraction <= 1")
-        enough = self.passes == "auto" or self.passes >= 1
-        _require(enough, "passes", self.passes, "give auto, or 1 or more")
-        for name in ("probe_rounds", "sweeps"):
+        for name in ("passes", "probe_rounds", "sweeps"):
             value = getattr(self, name)
             _require(value == "auto" or value >= 0, name, value, "give auto, or 0 or more")
         if self.batch_size is not None:

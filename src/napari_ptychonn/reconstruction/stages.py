@@ -28,20 +28,21 @@ from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
 from napari_ptychonn.reconstruction.probe_rounds import ProbeRound, choose_probe, refine_probe
 from napari_ptychonn.reconstruction.quality import misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction
+from napari_ptychonn.reconstruction.start import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.state import JobState
 from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.reconstruction.sweeps import Polish, SweepState, sweep_object
+from napari_ptychonn.reconstruction.work import QUALITY_COST, ROUND_COST, SWEEP_COST, Work
 
 __all__ = ["Stages"]
 
 JobEvent = Progress | Snapshot | Metrics | Message
 
-_ROUND_COST, _SWEEP_COST, _QUALITY_COST = 1.8, 0.9, 0.6
-_EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 4, 20
 _MOST_LEVELLINGS = 3
 _SWEEP_REGULARISATION, _SWEEP_MOMENTUM = 1.0, 0.6
 """The passes have moved far: what is left is to be averaged, and slow errors are what is left
 (NRMSE of code after 16 sweeps: 0.026, and 0.037 without momentum)."""
+_FROM_FLAT_REGULARISATION = 0.2
 _BETWEEN_PICTURES_S = 0.05
 _FULL = (
     "The device's memory is full, even with one pattern at a time: the job ends with the best "
@@ -69,13 +70,12 @@ class Stages:
         self._shown = -math.inf
         self._coarse_helps = True
         self._mostly_noise = False
-        self._done = 0.0
-        self._expected = self._expected_work()
+        self._work = Work(prepared)
 
     def run(self) -> Iterator[JobEvent]:
         """Do all stages, or those that there was time for."""
-        yield self._progress("starting", 0)
-        for stage in (self._find_probe, self._passes, self._sweep, self._judge):
+        yield self._work.progress("starting", 0)
+        for stage in (self._find_probe, self._begin, self._passes, self._sweep, self._judge):
             for event in self._unless_full(stage()):
                 if isinstance(event, SmallerBatches):
                     self._batch_size = event.size
@@ -114,10 +114,13 @@ class Stages:
             return
         if rounds == 0 or (rounds == "auto" and not job.probe_is_guess):
             return
+        if rounds == "auto" and job.start is not None and job.start.brings_probe:
+            return
+        known = None if job.start is None else job.start.object
         if len(job.probes) > 1:
             tried = choose_probe(
                 *probe_subset(job, guess=True), list(job.probes),
-                batch_size=self._batch_size, should_stop=self._should_stop,
+                batch_size=self._batch_size, should_stop=self._should_stop, start=known,
             )  # fmt: skip
             yield from self._rounds_of(tried, "probe guess", 0.05)
         if self._should_stop():
@@ -125,10 +128,10 @@ class Stages:
         measurements, frame = probe_subset(job, guess=False)
         refined = refine_probe(
             measurements, frame, self._state.probe, rounds,
-            batch_size=self._batch_size, should_stop=self._should_stop,
+            batch_size=self._batch_size, should_stop=self._should_stop, start=known,
         )  # fmt: skip
         share = frame.n_points / job.frame.n_points
-        yield from self._rounds_of(refined, "probe round", _ROUND_COST * share)
+        yield from self._rounds_of(refined, "probe round", ROUND_COST * share)
 
     def _rounds_of(
         self, events: Iterator[Message | ProbeRound], stage: str, cost: float
@@ -141,16 +144,35 @@ class Stages:
             self._state.probe_rounds += stage == "probe round"
             title = f"{stage} {event.number}" if event.number else f"best {stage}"
             yield Metrics(title, {"misfit": event.misfit})
-            yield self._progress(title, cost)
+            yield self._work.progress(title, cost)
+
+    def _begin(self) -> Iterator[JobEvent]:
+        """Show what the job starts from, and learn how much more than noise there is to find."""
+        job, state = self._job, self._state
+        if job.start is None or state.probe is None:
+            return
+        size = self._batch_size
+        self._mostly_noise = is_mostly_noise(
+            job.measurements, job.frame, state.probe, batch_size=size
+        )
+        state.light = light_on(job.frame, state.probe, batch_size=size)
+        yield state.snapshot("start")
 
     def _passes(self) -> Iterator[JobEvent]:
         network = self._job.network.module
+        if self._job.settings.passes == 0:
+            return
         if isinstance(network, PtychoNN):
             yield from self._direct_pass(network)
             return
         assert isinstance(network, ProbeAwareNet)
         assert self._state.probe is not None
-        plan = PassPlan(self._job.settings.passes, cover_of(self._job.frame, self._state.probe))
+        start = self._job.start
+        plan = PassPlan(
+            self._job.settings.passes, cover_of(self._job.frame, self._state.probe),
+            come=0 if start is None else start.worth,
+            mostly_noise=None if start is None else self._mostly_noise,
+        )  # fmt: skip
         for turn in plan.turns():
             yield from self._pass(network, plan, turn)
             if self._should_stop():
@@ -159,7 +181,7 @@ class Stages:
     def _pass(self, network: ProbeAwareNet, plan: PassPlan, turn: PassTurn) -> Iterator[JobEvent]:
         job, state, stage = self._job, self._state, f"pass {turn.number}"
         assert state.probe is not None
-        start = state.object
+        start, first = state.object, state.object is None
         if start is None:
             # One number seen from every pixel: of a large object, each array counts.
             flat = torch.ones((), dtype=torch.complex64, device=job.device)
@@ -172,10 +194,10 @@ class Stages:
             )  # fmt: skip
             self._coarse_helps = start is not given
             del given
-        sweeps = sweeps_of_a_pass(plan.cover, turn.number)
+        sweeps = sweeps_of_a_pass(plan.cover, turn.like)
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
-            number=turn.number, update_probe=self._refines_probe,
+            number=turn.like, update_probe=self._refines_probe,
             seed=job.settings.seed + turn.number, batch_size=self._batch_size,
             should_stop=self._should_stop, momentum=turn.momentum, settles=turn.settles,
             views=turn.views,
@@ -183,9 +205,9 @@ class Stages:
             if isinstance(step, Message):
                 yield step
                 continue
-            yield self._progress(stage, sweeps * step.points / job.frame.n_points)
+            yield self._work.progress(stage, sweeps * step.points / job.frame.n_points)
             # A stopped later pass must not leave its half-moved object in the earlier one's place.
-            if turn.number == 1 or step.complete:
+            if first or step.complete:
                 state.object, state.probe, state.light = step.object, step.probe, step.light
                 if step.complete or self._may_show():
                     yield state.snapshot(stage)
@@ -206,7 +228,7 @@ class Stages:
             if isinstance(step, Message):
                 yield step
                 continue
-            yield self._progress("pass 1", step.points / job.frame.n_points)
+            yield self._work.progress("pass 1", step.points / job.frame.n_points)
             if step.stitch is not None:
                 state.object, state.light = step.stitch.object(), step.stitch.weight
                 state.spread = step.stitch.disagreement()
@@ -216,9 +238,10 @@ class Stages:
             yield from self._level()
 
     def _level(self) -> Iterator[JobEvent]:
-        """Correct the slow phase of stitched patches, where a probe tells the slopes.
+        """Correct slow phase, where a probe tells the slopes.
 
-        Every patch may be wrong by a small slope, and over many patches these add up.
+        Every stitched patch may be wrong by a small slope, and over many patches these add up; an
+        object of another program may have a ramp that its own probe makes up for.
         """
         job, state = self._job, self._state
         if state.probe is None or state.object is None:
@@ -241,25 +264,30 @@ class Stages:
         if state.probe is None:
             yield Message("Without a probe on the patches' grid there is nothing to sweep with.")
             return
-        if wanted == "auto" and self._mostly_noise:
+        if not state.passes:
+            # The passes of a network that is told the probe have done so.
+            yield from self._level()
+        if wanted == "auto" and self._mostly_noise and state.passes:
             # Held-out photons may still gain then, while the picture gets noisier.
             yield Message("Few photons: automatic sweeps would add noise, so none is done.")
             return
+        from_flat = job.start is not None and not (job.start.worth or state.passes)
+        reach = _FROM_FLAT_REGULARISATION if from_flat else _SWEEP_REGULARISATION
         for event in sweep_object(
             job.measurements, job.frame, state.object, state.probe, wanted,
             update_probe=self._refines_probe, seed=job.settings.seed,
             batch_size=self._batch_size, should_stop=self._should_stop,
-            regularisation=_SWEEP_REGULARISATION, momentum=_SWEEP_MOMENTUM, polish=self._polish,
+            regularisation=reach, momentum=_SWEEP_MOMENTUM, polish=self._polish,
         ):  # fmt: skip
             if isinstance(event, SweepState):
                 state.object, state.probe, state.sweeps = event.object, event.probe, event.sweeps
                 stage = f"sweep {event.sweeps}" if not event.polished else "network after sweeps"
-                yield self._progress(stage, _SWEEP_COST)
+                yield self._work.progress(stage, SWEEP_COST)
                 yield state.snapshot(stage)
                 continue
             yield event
             if isinstance(event, Metrics) and event.stage.startswith("trial"):
-                yield self._progress(event.stage, _SWEEP_COST)
+                yield self._work.progress(event.stage, SWEEP_COST)
 
     def _judge(self) -> Iterator[JobEvent]:
         job, state = self._job, self._state
@@ -284,7 +312,7 @@ class Stages:
             state.spread = state.misfit.disagreement
         if state.misfit.alarm is not None:
             yield Message(state.misfit.alarm)
-        yield self._progress("misfit", _QUALITY_COST)
+        yield self._work.progress("misfit", QUALITY_COST)
 
     def _may_show(self) -> bool:
         """Whether a picture of a pass under way is to be shown; a GPU stops to hand one out."""
@@ -312,23 +340,3 @@ class Stages:
     @property
     def _refines_probe(self) -> bool:
         return self._job.probe_is_guess and self._job.settings.probe_rounds != 0
-
-    def _expected_work(self) -> float:
-        settings, work = self._job.settings, 1.0
-        if self._state.probe is not None:
-            cover = cover_of(self._job.frame, self._state.probe)
-            if isinstance(self._job.network.module, ProbeAwareNet):
-                passes = PassPlan(settings.passes, cover).expected
-                work = float(sum(sweeps_of_a_pass(cover, turn + 1) for turn in range(passes)))
-            rounds, sweeps = settings.probe_rounds, settings.sweeps
-            if rounds == "auto":
-                rounds = _EXPECTED_ROUNDS if self._job.probe_is_guess else 0
-            work += _ROUND_COST * rounds + _QUALITY_COST
-            work += _SWEEP_COST * (_EXPECTED_SWEEPS if sweeps == "auto" else sweeps)
-        return work
-
-    def _progress(self, stage: str, work: float) -> Progress:
-        self._done += work
-        # More may turn out to be needed than was expected; never show more done than all.
-        self._expected = max(self._expected, self._done * 1.02)
-        return Progress(stage, self._done, self._expected)

@@ -51,7 +51,7 @@ class JobState:
 
     def __init__(self, job: Prepared) -> None:
         self.job = job
-        self.object: Tensor | None = None
+        self.object: Tensor | None = None if job.start is None else job.start.object
         self.probe: Tensor | None = job.probes[0] if job.probes else None
         # One number seen from every pixel: of a large object, each array counts.
         self.light = torch.zeros((), device=job.device).expand(job.frame.shape)
@@ -133,6 +133,7 @@ class JobState:
                 sweeps=self.sweeps,
                 stopped=stopped,
                 messages=tuple(self.messages),
+                start=None if job.start is None else job.start.record,
             ),
         )
 

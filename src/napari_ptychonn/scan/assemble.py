@@ -27,6 +27,7 @@ from napari_ptychonn.scan.selected import match_numbers
 from napari_ptychonn.scan.sidefiles import read_positions, read_probe
 from napari_ptychonn.scan.units import metres_per
 from napari_ptychonn.scan.views import MaskedPatterns, OrientedPatterns
+from napari_ptychonn.words import counted
 
 __all__ = ["assemble"]
 
@@ -171,10 +172,13 @@ def _found_bad_pixels(
     good = mask
     for kind, pixels in found.items():
         if new := int((pixels & mask).sum()):
-            notes.append(f"{new} {kind} pixels found in the patterns are masked")
+            one = f"{kind} pixel found in the patterns is masked"
+            notes.append(counted(new, one, f"{kind} pixels found in the patterns are masked"))
         good = good & ~pixels
     if kept := int(((turned.saturated > 0) & good).sum()):
-        notes.append(f"{kept} more pixels are saturated in some patterns and are kept")
+        one = "more pixel is saturated in some patterns and is kept"
+        many = "more pixels are saturated in some patterns and are kept"
+        notes.append(counted(kept, one, many))
     return good, ~mask | bad.marked
 
 

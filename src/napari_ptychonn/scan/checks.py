@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.words import counted
 
 __all__ = ["check_positions", "check_scan"]
 
@@ -41,16 +42,19 @@ def check_positions(
         raise ScanError(
             "positions",
             where,
-            f"{names[0]} has {len(positions)} positions, but {names[1]} has {n_points} patterns",
+            f"{names[0]} has {counted(len(positions), 'position')}, but {names[1]} has "
+            f"{counted(n_points, 'pattern')}",
             remedy="choose another dataset with --dataset positions=/PATH, "
             "or give --positions FILE",
         )
     finite = (np.abs(positions) < MAX_POSITION).all(1)
     if not finite.all():
+        many = f"positions of {names[0]} are not finite or far too large"
+        one = f"position of {names[0]} is not finite or far too large"
         raise ScanError(
             "positions",
             where,
-            f"{int((~finite).sum())} positions of {names[0]} are not finite or far too large, "
+            f"{counted(int((~finite).sum()), one, many)}, "
             f"the first is number {int(np.flatnonzero(~finite)[0])}",
             remedy="remove these points from the file, or give --positions FILE",
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.orientation import orientation_text
+from napari_ptychonn.words import counted
 
 __all__ = ["describe", "describe_text"]
 
@@ -68,7 +69,7 @@ def describe_text(scan: Scan) -> str:
     lines = [
         f"{facts['path'] or facts['name']}: {facts['format']}",
         f"patterns    {scan.n_points} of {height} × {width} pixels, "
-        f"{facts['masked_pixels']} pixels masked",
+        f"{counted(facts['masked_pixels'], 'pixel')} masked",
     ]
     extent, step = facts[f"extent_{scan.unit}"], facts[f"step_{scan.unit}"]
     if scan.unit == "m":
@@ -105,5 +106,4 @@ def _probe_words(scan: Scan) -> str:
     if scan.probe is None:
         return "none"
     modes = scan.probe.shape[0]
-    words = "1 mode" if modes == 1 else f"{modes} modes"
-    return words + (", a guess" if scan.probe_is_guess else "")
+    return counted(modes, "mode") + (", a guess" if scan.probe_is_guess else "")

@@ -15,6 +15,7 @@ from napari_ptychonn.scan.container import open_container
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.mask_files import read_mask
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.words import counted
 
 __all__ = ["prepare_detector"]
 
@@ -59,7 +60,9 @@ def prepare_detector(contents: Contents, path: Path, options: ScanOptions) -> Co
     notes, datasets = list(contents.assumptions), dict(contents.datasets)
     bad = blind_pixels(contents.patterns)
     if bad.any():
-        notes.append(f"{int(bad.sum())} pixels that hold −1, −2 or NaN throughout are masked")
+        one = "pixel that holds −1, −2 or NaN throughout is masked"
+        many = "pixels that hold −1, −2 or NaN throughout are masked"
+        notes.append(counted(int(bad.sum()), one, many))
     if options.mask_file is not None:
         good, datasets["mask"] = read_mask(options.mask_file)
         bad = bad | ~_checked(good, size, Path(options.mask_file), notes)
@@ -70,7 +73,9 @@ def prepare_detector(contents: Contents, path: Path, options: ScanOptions) -> Co
         datasets["background"] = said
         notes.append(f"subtracted from every pattern: {said}; what would be negative is 0")
         if not known.all():
-            notes.append(f"{int((~known).sum())} pixels of the background are masked: no numbers")
+            one = "pixel of the background is masked: no number"
+            many = "pixels of the background are masked: no numbers"
+            notes.append(counted(int((~known).sum()), one, many))
             bad = bad | ~known
     mask, patterns = contents.mask, contents.patterns
     if bad.any():

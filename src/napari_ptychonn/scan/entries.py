@@ -14,6 +14,7 @@ from napari_ptychonn.scan.container import Container, H5Container
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.storage import DAMAGE
 from napari_ptychonn.scan.units import electronvolts, metres_per
+from napari_ptychonn.words import counted
 
 __all__ = [
     "attribute_number",
@@ -127,7 +128,7 @@ def yx_vectors(container: Container, y: str, x: str) -> NDArray[np.float64]:
     """
     columns = [reals(container, name, "positions", finite=False).ravel() for name in (y, x)]
     if columns[0].size != columns[1].size:
-        problem = f"{y} has {columns[0].size} values, {x} has {columns[1].size}"
+        problem = f"{y} has {counted(columns[0].size, 'value')}, {x} has {columns[1].size}"
         remedy = "choose another dataset with --dataset positions=/PATH, or give --positions FILE"
         raise ScanError("positions", container.path, problem, remedy=remedy)
     return np.stack(columns, -1)

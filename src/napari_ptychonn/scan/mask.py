@@ -11,6 +11,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.frame_statistics import PatternStatistics
 from napari_ptychonn.scan.model import PatternSource, Scan
 from napari_ptychonn.scan.views import MaskedPatterns
+from napari_ptychonn.words import counted
 
 __all__ = [
     "BadPixels",
@@ -122,7 +123,8 @@ def with_mask(scan: Scan, mask: NDArray[np.bool_]) -> Scan:
         raise ScanError("mask", scan.provenance.path, problem, remedy="leave some pixels in")
     before = scan.provenance
     kept = tuple(note for note in before.assumptions if not note.startswith(CHANGED))
-    note = f"{CHANGED}: {int((~good).sum())} pixels are masked"
+    masked = counted(int((~good).sum()), "pixel is masked", "pixels are masked")
+    note = f"{CHANGED}: {masked}"
     return replace(
         scan,
         patterns=MaskedPatterns(unmasked_patterns(scan), good, unmeasured),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.words import counted
 
 __all__ = ["SelectedPatterns", "match_numbers"]
 
@@ -91,9 +92,14 @@ def match_numbers(
         notes.append(f"positions are means of up to {readings.max():g} readings each")
     without, unused = n_patterns - int(fits.sum()), int((~fits).sum())
     if without:
-        notes.append(f"{without} of {n_patterns} patterns have no position and are left out")
+        verbs = ("has", "is") if without == 1 else ("have", "are")
+        notes.append(
+            f"{without} of {n_patterns} patterns {verbs[0]} no position and {verbs[1]} left out"
+        )
     if unused:
-        notes.append(f"{unused} numbered points have no pattern and are left out")
+        one = "numbered point has no pattern and is left out"
+        many = "numbered points have no pattern and are left out"
+        notes.append(counted(unused, one, many))
     if without:
         patterns = SelectedPatterns(patterns, known[fits].astype(np.intp))
     return patterns, np.asarray(means[fits], dtype=np.float64), tuple(notes)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.heaps import GuardedFile
+from napari_ptychonn.words import counted
 
 __all__ = ["BLOCK", "MAX_DEPTH", "UNLIMITED", "broken_link", "numbered", "require_sources"]
 
@@ -117,8 +118,8 @@ def _require(dataset: h5py.Dataset, name: str, path: Path, depth: int) -> None:
         raise ScanError(
             "dataset",
             path,
-            f"{len(missing)} of the {len(files)} files that {name} is made of are missing, "
-            f"the first is {first}",
+            f"{len(missing)} of the {counted(len(files), 'file')} that {name} is made of "
+            f"{'is' if len(missing) == 1 else 'are'} missing, the first is {first}",
             remedy=f"copy the missing files into {own.parent}",
         )
     taken: dict[tuple[str, str], list[h5py.VDSmap]] = {}
@@ -191,7 +192,7 @@ def _require_frames(
         reached = max(reached, stop)
     if gaps:
         count = sum(stop - start for start, stop in gaps)
-        problem = f"{name} has no source for {count} frames, the first is {gaps[0][0]}"
+        problem = f"{name} has no source for {counted(count, 'frame')}, the first is {gaps[0][0]}"
         raise ScanError("dataset", path, problem, remedy="write the file again with all frames")
 
 

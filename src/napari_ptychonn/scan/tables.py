@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.units import is_length_unit
+from napari_ptychonn.words import counted
 
 __all__ = ["Table", "axis_columns", "heading_unit", "read_table"]
 
@@ -130,7 +131,9 @@ def read_table(file: Path) -> Table:
         if not words:
             continue
         if len(words) != width:
-            problem = f"line {number} has {len(words)} columns, the lines above have {width}"
+            problem = (
+                f"line {number} has {counted(len(words), 'column')}, the lines above have {width}"
+            )
             remedy = "correct the line: every one needs as many columns as the first"
             raise ScanError("positions", file, f"{problem}: {line[:60]!r}", remedy=remedy)
         values.extend(_number(word, separator) for word in words)

@@ -20,6 +20,7 @@ from napari_ptychonn.training.finetune_settings import FinetuneSettings
 from napari_ptychonn.training.label_makers import make_label
 from napari_ptychonn.training.taught import TaughtScan, find_probe, lay_out
 from napari_ptychonn.training.teaching import Teaching
+from napari_ptychonn.words import counted
 
 __all__ = ["finetune", "finetune_events"]
 
@@ -145,7 +146,8 @@ def _check_labels(
     wanted = len(scans) if settings.teacher == "labels" else 0
     if len(labels) != wanted:
         raise SettingsError(
-            "labels", None, f"{len(labels)} reconstructions for {len(scans)} scans"
+            "labels", None,
+            f"{counted(len(labels), 'reconstruction')} for {counted(len(scans), 'scan')}"
             if wanted else f"the teacher '{settings.teacher}' takes none",
             remedy="give one reconstruction per scan" if wanted else "choose the teacher 'labels'",
         )  # fmt: skip

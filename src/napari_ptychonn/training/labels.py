@@ -1,58 +1,13 @@
-"""Labels: a reconstructed object on the pixel grid of a scan's patches."""
+"""Labels: patches of a reconstructed object at the exact positions of points."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from napari_ptychonn.reconstruction.frame import Frame
-from napari_ptychonn.scan.results.result import ObjectResult
 
-__all__ = ["cut_at", "cut_labels", "label_on"]
-
-
-def label_on(
-    label: ObjectResult, frame: Frame, pixel: tuple[float, float]
-) -> tuple[Tensor, Tensor]:
-    """A reconstruction on a frame's grid.
-
-    Parameters
-    ----------
-    label : ObjectResult
-        In the coordinates, and the unit, of the scan
-        (:func:`~napari_ptychonn.scan.results.place.placed_on`).
-    frame : Frame
-        The grid.
-    pixel : tuple of float
-        Its pixel (y, x), in the scan's unit.
-
-    Returns
-    -------
-    object : Tensor, (H, W) complex64
-        Interpolated by cubic splines; 0 where it is not known.
-    known : Tensor, (H, W) bool
-        Where every pixel interpolated from is known.
-    """
-    axes = [
-        ((frame.corner_px[axis] + np.arange(frame.shape[axis])) * pixel[axis] - label.corner[axis])
-        / label.pixel[axis]
-        for axis in range(2)
-    ]
-    places = np.stack(np.meshgrid(*axes, indexing="ij"))
-    finite = np.isfinite(label.object)
-    values = np.where(finite, label.object, 0)
-    found = sum(
-        unit * ndimage.map_coordinates(part, places, order=3, mode="constant")
-        for unit, part in ((1, values.real), (1j, values.imag))
-    )
-    sure = ndimage.map_coordinates(finite.astype(np.float32), places, order=1, mode="constant")
-    known = sure > 0.999
-    placed: NDArray[np.complex64] = np.where(known, found, 0).astype(np.complex64)
-    device = frame.corners.device
-    return torch.from_numpy(placed).to(device), torch.from_numpy(known).to(device)
+__all__ = ["cut_at", "cut_labels"]
 
 
 def cut_labels(values: Tensor, frame: Frame, points: Tensor) -> Tensor:

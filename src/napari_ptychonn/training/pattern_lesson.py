@@ -30,10 +30,11 @@ from napari_ptychonn.reconstruction.device import runs_bfloat16
 from napari_ptychonn.reconstruction.direct import Prediction, predict_directly
 from napari_ptychonn.reconstruction.events import Message, ShouldStop, never
 from napari_ptychonn.reconstruction.frame import Frame
+from napari_ptychonn.reconstruction.placed import object_on
 from napari_ptychonn.reconstruction.stitch import Pass
 from napari_ptychonn.training.finetune_events import Standing
 from napari_ptychonn.training.inputs import Inputs, make_inputs
-from napari_ptychonn.training.labels import cut_labels, label_on
+from napari_ptychonn.training.labels import cut_labels
 from napari_ptychonn.training.lesson import Check, phase_correlation, shown_patch, view_of
 from napari_ptychonn.training.losses import deviance, patch_error
 from napari_ptychonn.training.rooms import Room, all_of, make_room
@@ -376,7 +377,7 @@ def patch_misfit(scan: TaughtScan, room: Room, patches: Tensor, points: Tensor) 
 def _label(scan: TaughtScan, frame: Frame) -> tuple[Tensor, Tensor]:
     """The label on a frame, its mean phase removed, and where it is known; its mean elsewhere."""
     assert scan.label is not None
-    values, known = label_on(scan.label, frame, scan.prepared.pixel)
+    values, known = object_on(scan.label, frame, scan.prepared.pixel)
     mean = values.sum() / known.sum().clamp_min(1)
     values = torch.where(known, values, mean)
     return values * torch.polar(torch.ones_like(mean.real), -mean.angle()), known

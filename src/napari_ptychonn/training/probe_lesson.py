@@ -23,11 +23,11 @@ from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detecto
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.device import runs_bfloat16
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.placed import object_on
 from napari_ptychonn.reconstruction.points import spread_evenly
 from napari_ptychonn.reconstruction.sweeping import point_probes
 from napari_ptychonn.training.crops import Crop, draw_crop
 from napari_ptychonn.training.finetune_events import Standing
-from napari_ptychonn.training.labels import label_on
 from napari_ptychonn.training.lesson import Check, bright, phase_correlation, shown_patch, view_of
 from napari_ptychonn.training.losses import deviance, patch_error, tile_error
 from napari_ptychonn.training.rooms import PassRecord, Room, make_room, run_passes
@@ -163,7 +163,7 @@ class ProbeLesson:
                 rows = torch.from_numpy(asked)
                 losses.append(float(errors.deviance[rows].sum() / errors.counted[rows].sum()))
             else:
-                label = label_on(scan.label, room.frame, scan.prepared.pixel)
+                label = object_on(scan.label, room.frame, scan.prepared.pixel)
                 weight = bright(light) * label[1]
                 losses.append(float(label_loss(found, label[0], weight).exp()))
                 phases.append(phase_correlation(found, label[0], weight))
@@ -267,7 +267,7 @@ class _Seen:
         self.asked = np.flatnonzero(left_out) if scan.label is None else np.arange(room.n_points)
         self.label = None
         if scan.label is not None:
-            self.label = label_on(scan.label, frame, scan.prepared.pixel)
+            self.label = object_on(scan.label, frame, scan.prepared.pixel)
 
 
 def _passes(

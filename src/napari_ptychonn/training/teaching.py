@@ -29,6 +29,7 @@ from napari_ptychonn.training.finetune_settings import FinetuneSettings
 from napari_ptychonn.training.plan import make_plan, rate_of
 from napari_ptychonn.training.report import pictures_of, taught_card
 from napari_ptychonn.training.taught import TaughtScan
+from napari_ptychonn.words import counted
 
 __all__ = ["STEPS_PER_LOOK", "Teaching"]
 
@@ -200,7 +201,9 @@ class Teaching:
         # Only now nothing refers to what was computed, and its memory can be given back.
         torch.cuda.empty_cache()
         size = self._lesson.batch_size = max(1, self._lesson.batch_size // 2)
-        return self._said(f"The device's memory is full: going on with {size} patterns at a time.")
+        return self._said(
+            f"The device's memory is full: going on with {counted(size, 'pattern')} at a time."
+        )
 
     def _learn(self, count: int) -> list[float]:
         """Losses of the next steps; a single one is done only where it is finite."""
@@ -219,8 +222,8 @@ class Teaching:
         if self._setbacks >= _MOST_SETBACKS:
             return self._said("The loss is not finite again: the training ends with the best.")
         return self._said(
-            f"The loss is not finite after {self._run.step} steps: going on from the best "
-            "weights, at half the learning rate."
+            f"The loss is not finite after {counted(self._run.step, 'step')}: going on from the "
+            "best weights, at half the learning rate."
         )
 
     def _judge(self, training_loss: float) -> Iterator[FinetuneEvent]:

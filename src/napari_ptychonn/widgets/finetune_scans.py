@@ -8,8 +8,6 @@ from typing import TypeAlias
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
     QFormLayout,
     QListWidget,
     QListWidgetItem,
@@ -19,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.widgets.network_box import keep_narrow
+from napari_ptychonn.widgets.result_box import ResultBox
 
 __all__ = ["LabelRows", "Labels", "ScanList"]
 
@@ -27,8 +25,6 @@ Labels: TypeAlias = tuple[Reconstruction | Path, ...]
 """What teaches, one for each scan: a reconstruction of the viewer, or a file to be opened."""
 
 ROWS_SHOWN = 4
-FROM_FILE = "from a file…"
-RESULT_FILES = "Results (*.h5 *.hdf5 *.npz *.ptyr *.mat *.cxi);;All files (*)"
 
 
 class ScanList(QListWidget):
@@ -109,7 +105,7 @@ class LabelRows(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scans: list[Scan] = []
-        self.boxes: list[_LabelBox] = []
+        self.boxes: list[ResultBox] = []
         self._rows = QFormLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setVerticalSpacing(3)
@@ -120,12 +116,19 @@ class LabelRows(QWidget):
         """Offer reconstructions, with their names, for these scans; what was chosen stays."""
         if not _same(scans, self._scans):
             kept = {
-                id(scan): box.label() for scan, box in zip(self._scans, self.boxes, strict=True)
+                id(scan): box.chosen() for scan, box in zip(self._scans, self.boxes, strict=True)
             }
             while self._rows.rowCount():
                 self._rows.removeRow(0)
-            self.boxes = [_LabelBox(scan.name, kept.get(id(scan))) for scan in scans]
+            self.boxes = [
+                ResultBox(f"Reconstruction of {scan.name}", first_choice=scan.name)
+                for scan in scans
+            ]
             for scan, box in zip(scans, self.boxes, strict=True):
+                box.setToolTip("The reconstruction whose object is taught")
+                box.offer(reconstructions)
+                if (was := kept.get(id(scan))) is not None:
+                    box.choose(was)
                 self._rows.addRow(scan.name if len(scans) > 1 else "Labels", box)
                 box.changed.connect(self.changed)
             self._scans = list(scans)
@@ -134,70 +137,9 @@ class LabelRows(QWidget):
 
     def labels(self) -> Labels | None:
         """One label for every scan; None where one is missing."""
-        found = tuple(box.label() for box in self.boxes)
+        found = tuple(box.chosen() for box in self.boxes)
         whole = tuple(label for label in found if label is not None)
         return whole if len(whole) == len(found) else None
-
-
-class _LabelBox(QComboBox):
-    """Reconstructions of the viewer, and files."""
-
-    changed = Signal()
-
-    def __init__(self, scan_name: str, label: Reconstruction | Path | None) -> None:
-        super().__init__()
-        self._scan_name = scan_name
-        self._label = label
-        self._offered: list[tuple[str, Reconstruction]] = []
-        keep_narrow(self)
-        self.setPlaceholderText("choose…")
-        self.setToolTip("The reconstruction whose object is taught")
-        self.activated.connect(self._take)
-
-    def label(self) -> Reconstruction | Path | None:
-        """What is chosen."""
-        return self._label
-
-    def choose_file(self, path: Path) -> None:
-        """Take a file."""
-        self._label = path
-        self.offer(self._offered)
-        self.changed.emit()
-
-    def offer(self, reconstructions: Sequence[tuple[str, Reconstruction]]) -> None:
-        """Offer reconstructions with their names; one of the same scan is the first choice."""
-        self._offered = list(reconstructions)
-        label = self._label
-        if not isinstance(label, Path):
-            made = [each for _, each in reconstructions]
-            here = [each for each in made if each is label]
-            # The newest run is the one that was just looked at.
-            own = [each for each in reversed(made) if each.name == self._scan_name]
-            label = next(iter([*here, *own]), None)
-        self._label = label
-        self.clear()
-        for name, each in reconstructions:
-            self.addItem(name, each)
-        if isinstance(label, Path):
-            self.addItem(label.name, label)
-            self.setItemData(self.count() - 1, str(label), Qt.ItemDataRole.ToolTipRole)
-        self.addItem(FROM_FILE, None)
-        rows = [row for row in range(self.count() - 1) if self.itemData(row) is label]
-        self.setCurrentIndex(rows[0] if rows else -1)
-
-    def _take(self) -> None:
-        chosen = self.currentData()
-        if chosen is None:
-            path, _ = QFileDialog.getOpenFileName(
-                self, f"Reconstruction of {self._scan_name}", "", RESULT_FILES
-            )
-            chosen = Path(path) if path else self._label
-        if isinstance(chosen, Path):
-            self.choose_file(chosen)
-            return
-        self._label = chosen
-        self.offer(self._offered)
-        self.changed.emit()
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:

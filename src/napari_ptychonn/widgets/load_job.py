@@ -24,6 +24,7 @@ from napari_ptychonn.scan.sidefiles import column_names
 from napari_ptychonn.scan.tree import Entry, list_entries
 from napari_ptychonn.widgets.layers import scan_layers
 from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.words import counted
 
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
@@ -163,8 +164,7 @@ def look_at(path: Path, name: str, _should_stop: ShouldStop) -> Iterator[Event[D
 
 
 def _chosen(look: Look, options: ScanOptions) -> str:
-    number = "1 dataset" if len(look.entries) == 1 else f"{len(look.entries)} datasets"
-    lines = [f"{look.path}: {number}, no scan yet"]
+    lines = [f"{look.path}: {counted(len(look.entries), 'dataset')}, no scan yet"]
     lines += [f"{role.replace('_', ' '):<14} {name}" for role, name in options.datasets.items()]
     return "\n".join(lines)
 

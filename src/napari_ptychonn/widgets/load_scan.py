@@ -42,6 +42,7 @@ from napari_ptychonn.widgets.recipe_box import RecipeBox
 from napari_ptychonn.widgets.scan_layers import add_layers, make_layers
 from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.words import counted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -226,7 +227,9 @@ class LoadScanWidget(QWidget):
             self.pattern_label.setText(f"mean of {glimpse.averaged}, as stored")
         if glimpse.positions is not None:
             self.positions.show_positions(positions_in_square(glimpse.positions))
-            self.positions_label.setText(f"{len(glimpse.positions)} positions, as stored")
+            self.positions_label.setText(
+                f"{counted(len(glimpse.positions), 'position')}, as stored"
+            )
 
     def _glimpse(self, name: str) -> None:
         path = Path(self._path).expanduser()

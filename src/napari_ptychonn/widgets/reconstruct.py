@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_ptychonn.errors import PtychonnError
-from napari_ptychonn.reconstruction.events import Event, ShouldStop, Snapshot
+from napari_ptychonn.reconstruction.events import Snapshot
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
-from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.fold import scrolling
@@ -30,12 +29,15 @@ from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failu
 from napari_ptychonn.widgets.layers import LiveObject, add_reconstruction, scans_in
 from napari_ptychonn.widgets.mask_layers import painted
 from napari_ptychonn.widgets.offers import look_up_offers
-from napari_ptychonn.widgets.reconstruct_form import ReconstructForm
+from napari_ptychonn.widgets.reconstruct_form import NOTHING_TO_SWEEP, ReconstructForm
+from napari_ptychonn.widgets.reconstruct_job import Order, reconstruction_events
 from napari_ptychonn.widgets.reconstruct_state import settings_from
 from napari_ptychonn.widgets.region import region_from_shapes
+from napari_ptychonn.widgets.result_layers import named_reconstructions
 from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.time_left import in_words
 from napari_ptychonn.widgets.window_words import in_the_window
+from napari_ptychonn.words import counted
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -149,6 +151,7 @@ class ReconstructWidget(QWidget):
         self.form.offer_regions(
             [layer.name for layer in self._drawings], _row_of(shapes, self._drawings)
         )
+        self.form.start.offer(named_reconstructions(self._viewer))
         self._settings_changed()
 
     def _scan(self) -> Scan | None:
@@ -166,27 +169,28 @@ class ReconstructWidget(QWidget):
 
     def _show_readiness(self) -> None:
         running = self.runner.running
-        reason = NO_SCAN if self._scan() is None else ""
+        reason = NO_SCAN if self._scan() is None else self.form.problem()
         self.run.setEnabled(not running and not reason)
         self.run.setToolTip("Already running" if running else reason or "Reconstruct the scan")
         self.cancel.setEnabled(running and not self.runner.cancelling)
         self.form.setEnabled(not running)
         self.reset.setEnabled(not running)
-        if not running and (reason or self.status.text() == NO_SCAN):
+        if not running and (reason or self.status.text() in (NO_SCAN, NOTHING_TO_SWEEP)):
             self.status.setText(reason)
 
     def _start(self) -> None:
         scan = self._scan()
         if scan is None:
             return
-        shapes = self._shapes()
+        shapes, box = self._shapes(), self.form.start
         try:
             scan = painted(self._viewer, scan)
             region = None if shapes is None else region_from_shapes(shapes, scan)
             settings = settings_from(self.form.state(), region)
+            order = Order(scan, settings, box.chosen(), box.chosen_name())
             self.runner.start(
                 f"the reconstruction of {scan.name}",
-                partial(_reconstruct_events, scan, settings),
+                partial(reconstruction_events, order),
                 device=settings.device,
             )
         except PtychonnError as error:
@@ -269,15 +273,6 @@ class ReconstructWidget(QWidget):
             self.form.network.explain(ended.result.networks)
 
 
-def _reconstruct_events(
-    scan: Scan, settings: ReconstructionSettings, should_stop: ShouldStop
-) -> Iterator[Event[Reconstruction]]:
-    # In the worker: torch takes seconds to load.
-    from napari_ptychonn.reconstruction.job import reconstruct_events
-
-    return reconstruct_events(scan, settings, should_stop=should_stop)
-
-
 def _row_of(wanted: object, offered: Sequence[object]) -> int | None:
     # By identity: scans hold arrays, whose equality is no truth value.
     return next((row for row, each in enumerate(offered) if each is wanted), None)
@@ -286,8 +281,12 @@ def _row_of(wanted: object, offered: Sequence[object]) -> int | None:
 def _summary(report: RunReport, points: int) -> str:
     """The numbers of a run in one line."""
     misfit = f"misfit {report.misfit:.4f}, " if np.isfinite(report.misfit) else ""
-    rounds = f"{report.passes} passes, {report.probe_rounds} probe rounds, {report.sweeps} sweeps"
+    steps = (
+        counted(report.passes, "pass", "passes"),
+        counted(report.probe_rounds, "probe round"),
+        counted(report.sweeps, "sweep"),
+    )
     return (
-        f"{misfit}{points} points in {report.seconds:.1f} s "
-        f"({report.patterns_per_second:.0f} patterns/s), {rounds}, {report.device}"
+        f"{misfit}{counted(points, 'point')} in {report.seconds:.1f} s "
+        f"({report.patterns_per_second:.0f} patterns/s), {', '.join(steps)}, {report.device}"
     )

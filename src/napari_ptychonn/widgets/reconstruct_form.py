@@ -13,10 +13,13 @@ from superqt import QLabeledSlider
 
 from napari_ptychonn.widgets.network_box import NetworkBox, keep_narrow
 from napari_ptychonn.widgets.reconstruct_state import FormState, state_from_json, state_to_json
+from napari_ptychonn.widgets.result_box import ResultBox
 
 __all__ = ["ReconstructForm"]
 
 ALL_POINTS = "all points"
+NO_START = "nothing"
+NOTHING_TO_SWEEP = "0 passes need an object: choose what to start from, or 1 pass or more."
 KEY = "reconstruct"
 
 
@@ -39,10 +42,11 @@ class ReconstructForm(QWidget):
         self.percent = QLabeledSlider(Qt.Orientation.Horizontal)
         self.points = QLabel()
         self.region = QComboBox()
+        self.start = ResultBox("Object to start from", nothing=NO_START)
         self.passes = _auto_spin(
             "Network passes: each starts from the object that the last one found; auto: four, "
-            "and more where points lie far apart, as long as they lower the misfit",
-            least=1,
+            "and more where points lie far apart, as long as they lower the misfit; 0: only "
+            "sweep from the object that is started from",
             most=20,
         )
         self.probe_rounds = _auto_spin(
@@ -94,9 +98,15 @@ class ReconstructForm(QWidget):
         self.keep_patches.value = state.keep_patches
 
     def reset(self) -> None:
-        """Set every field to its default, and take all points."""
+        """Set every field to its default, start from nothing, and take all points."""
         self.show_state(FormState())
         self.region.setCurrentIndex(0)
+        self.start.choose(None)
+
+    def problem(self) -> str:
+        """Why nothing can be reconstructed with what the fields say; empty where it can."""
+        nothing = _number(self.passes) == 0 and self.start.chosen() is None
+        return NOTHING_TO_SWEEP if nothing else ""
 
     def offer_devices(self, devices: Iterable[tuple[str, str]]) -> None:
         """Offer devices, given as name and label; the chosen one stays chosen."""
@@ -163,6 +173,7 @@ class ReconstructForm(QWidget):
         rows.addRow("Device", self.device)
         rows.addRow("Points, %", share)
         rows.addRow("Region", self.region)
+        rows.addRow("Start from", self.start)
         rows.addRow("Passes", self.passes.native)
         rows.addRow("Probe rounds", self.probe_rounds.native)
         rows.addRow("Sweeps", self.sweeps.native)
@@ -177,8 +188,14 @@ class ReconstructForm(QWidget):
             "(the selected shape, where there are several)"
         )
 
+        self.start.setToolTip(
+            "The object that the passes, or the sweeps, go on from: of a reconstruction in this "
+            "viewer, or of a file of any program"
+        )
+
     def _listen(self) -> None:
         self.network.chosen.connect(self._tell)
+        self.start.changed.connect(self._tell)
         for box in (self.scan, self.device, self.region):
             box.currentIndexChanged.connect(self._tell)
         self.percent.valueChanged.connect(self._tell)
@@ -199,11 +216,10 @@ def _silent(box: QComboBox) -> Iterator[None]:
         box.blockSignals(before)
 
 
-def _auto_spin(tooltip: str, *, least: int = 0, most: int = 1000) -> FloatSpinBox:
-    """A box for whole numbers; below the least of them it says auto."""
+def _auto_spin(tooltip: str, *, most: int = 1000) -> FloatSpinBox:
+    """A box for whole numbers; below 0 it says auto."""
     # magicgui's box for whole numbers is superqt's, which cannot show a word in place of one.
-    auto = least - 1
-    spin = FloatSpinBox(min=auto, max=most, step=1, value=auto, tooltip=tooltip)
+    spin = FloatSpinBox(min=-1, max=most, step=1, value=-1, tooltip=tooltip)
     spin.native.setDecimals(0)
     spin.native.setSpecialValueText("auto")
     return spin

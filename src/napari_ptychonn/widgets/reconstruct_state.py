@@ -84,5 +84,5 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, bool)
     if name in ("passes", "sweeps", "probe_rounds") and value == "auto":
         return True
-    low, high = {"percent": (1, 100), "passes": (1, 20)}.get(name, (0, 1000))
+    low, high = {"percent": (1, 100), "passes": (0, 20)}.get(name, (0, 1000))
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

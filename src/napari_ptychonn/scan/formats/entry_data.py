@@ -25,6 +25,7 @@ from napari_ptychonn.scan.entries import shape_of
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.sidefiles import read_positions
 from napari_ptychonn.scan.tree import guess_roles
+from napari_ptychonn.words import counted
 
 __all__ = ["EntryData"]
 
@@ -127,7 +128,8 @@ def _series_of(path: Path, wanted: int, n_patterns: int) -> list[Path]:
     others = "".join(f"; {sentence}" for sentence in tried)
     raise ScanError(
         "positions", path,
-        f"there are {wanted} positions, but {DATA} has {n_patterns} patterns{others}",
+        f"there {'is' if wanted == 1 else 'are'} {counted(wanted, 'position')}, "
+        f"but {DATA} has {n_patterns} patterns{others}",
         remedy="give the positions of this scan, or put all files of the scan side by side",
     )  # fmt: skip
 

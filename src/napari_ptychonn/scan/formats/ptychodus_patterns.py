@@ -25,6 +25,7 @@ from napari_ptychonn.scan.entries import (
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.selected import SelectedPatterns
+from napari_ptychonn.words import counted
 
 __all__ = ["PtychodusPatterns"]
 
@@ -87,7 +88,10 @@ def _in_order(source: PatternSource, container: Container, notes: list[str]) -> 
     """Patterns in the order of their numbers, which is that of a product's positions."""
     indexes: NDArray[Any] = reals(container, INDEXES, "numbers of scan points").ravel()
     if indexes.size != source.shape[0]:
-        problem = f"{INDEXES} has {indexes.size} values, but there are {source.shape[0]} patterns"
+        problem = (
+            f"{INDEXES} has {counted(indexes.size, 'value')}, "
+            f"but there are {source.shape[0]} patterns"
+        )
         remedy = "write the file again"
         raise ScanError("patterns", container.path, problem, remedy=remedy)
     steps = np.diff(indexes)

@@ -24,6 +24,7 @@ from napari_ptychonn.scan.frame_masks import common_mask
 from napari_ptychonn.scan.model import HC_EV_M
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.storage import DAMAGE, names_in
+from napari_ptychonn.words import counted
 
 __all__ = ["Ptyd"]
 
@@ -202,7 +203,7 @@ def _positions(chunks: list[_Chunk]) -> NDArray[np.float64] | None:
         pairs = _pairs(chunk.container, name)
         n_frames = (shape_of(chunk.container, chunk.name("data")) or (0,))[0]
         if len(pairs) != n_frames:
-            problem = f"{name} has {len(pairs)} positions for {n_frames} patterns"
+            problem = f"{name} has {counted(len(pairs), 'position')} for {n_frames} patterns"
             remedy = "prepare the file again, or give --positions FILE"
             raise ScanError("positions", chunk.container.path, problem, remedy=remedy)
         parts.append(pairs)

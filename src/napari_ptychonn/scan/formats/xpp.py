@@ -19,6 +19,7 @@ from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.entries import reals, yx_vectors
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.selected import SelectedPatterns
+from napari_ptychonn.words import counted
 
 __all__ = ["Xpp"]
 
@@ -55,14 +56,16 @@ class Xpp:
         n_shots = contents.patterns.shape[0]
         notes = ["y is −ch05 and x is −ch03, for a sample that stands at 180°"]
         if len(positions) != n_shots:
-            problem = f"{STAGES[0]} has {len(positions)} values, {DATA} {n_shots} patterns"
+            problem = (
+                f"{STAGES[0]} has {counted(len(positions), 'value')}, {DATA} {n_shots} patterns"
+            )
             remedy = "write the file again, or give --positions FILE"
             raise ScanError("positions", container.path, problem, remedy=remedy)
         usable = np.isfinite(positions).all(1)
         if container.has(MONITOR):
             light = reals(container, MONITOR, "a beam monitor", finite=False).ravel()
             if len(light) != n_shots:
-                problem = f"{MONITOR} has {len(light)} values, {DATA} {n_shots} patterns"
+                problem = f"{MONITOR} has {counted(len(light), 'value')}, {DATA} {n_shots} patterns"
                 raise ScanError("shots", container.path, problem, remedy="write the file again")
             known = light[np.isfinite(light)]
             middle = float(np.median(known)) if known.size else 0.0

@@ -11,6 +11,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.entries import reals
 from napari_ptychonn.scan.matlab import matlab_image
+from napari_ptychonn.words import counted
 
 __all__ = ["image_size", "images", "pixel_pair", "probe_modes", "single_layer", "unfit"]
 
@@ -100,7 +101,7 @@ def image_size(
         return None, None
     spans = reals(container, name, "the image's size").ravel()
     if spans.size < 2:
-        raise unfit(container, name, f"has {spans.size} values, (x, y) is needed")
+        raise unfit(container, name, f"has {counted(spans.size, 'value')}, (x, y) is needed")
     return float(spans[1]) / shape[0], float(spans[0]) / shape[1]
 
 

@@ -25,6 +25,7 @@ from napari_ptychonn.scan.results.arrays import (
 )
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.scan.units import metres_per
+from napari_ptychonn.words import counted
 
 __all__ = ["CxiObject"]
 
@@ -110,7 +111,7 @@ def _coordinates(container: Container, name: str, count: int) -> NDArray[np.floa
         return None
     values = reals(container, name, "coordinates").ravel()
     if values.size != count:
-        raise unfit(container, name, f"has {values.size} values, the object {count}")
+        raise unfit(container, name, f"has {counted(values.size, 'value')}, the object {count}")
     return values * metres_per(container.info(name).units or "m", container.path, name)
 
 

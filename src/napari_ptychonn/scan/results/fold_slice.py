@@ -19,6 +19,7 @@ from napari_ptychonn.scan.entries import number, reals, shape_of
 from napari_ptychonn.scan.model import HC_EV_M
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, probe_modes, single_layer, unfit
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.words import counted
 
 __all__ = ["FoldSliceResult", "recorded_pixel"]
 
@@ -100,7 +101,7 @@ def recorded_pixel(
     """
     sizes = reals(container, name, "a pixel size").ravel()
     if sizes.size not in (1, 2):
-        raise unfit(container, name, f"has {sizes.size} values, (y, x) is needed")
+        raise unfit(container, name, f"has {counted(sizes.size, 'value')}, (y, x) is needed")
     scale = 1.0
     if sizes.max() > LARGEST_PIXEL_M:
         notes.append(f"{name} is {sizes[0]:g}, too much for metres: it is taken in ångström")

@@ -13,8 +13,12 @@ import numpy as np
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.words import counted
 
 __all__ = ["placed_on"]
+
+_SEEN_PX = 0.05
+"""What is less is written as 0.0."""
 
 
 def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
@@ -31,7 +35,7 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     Returns
     -------
     ObjectResult
-        In the scan's unit; a note says how far it was moved.
+        In the scan's unit; a note says how far it was moved, where it was.
 
     Raises
     ------
@@ -41,7 +45,7 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     moved = _in_unit(result, scan)
     places = moved.positions
     if places is None or len(places) != scan.n_points:
-        count = "no positions" if places is None else f"{len(places)} positions"
+        count = "no positions" if places is None else counted(len(places), "position")
         note = f"the result has {count}: its coordinates are taken as those of the scan"
         return replace(moved, notes=(*moved.notes, note))
     # A few refined positions may have gone astray; the median does not follow them.
@@ -49,10 +53,12 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     shift = np.median(offsets, axis=0)
     pixels = shift / np.asarray(moved.pixel)
     spread = float(np.abs((offsets - shift) / np.asarray(moved.pixel)).max())
-    notes = [
-        f"moved by {pixels[0]:.1f}, {pixels[1]:.1f} pixels (y, x) to the scan's coordinates; "
-        f"single positions differ by up to {spread:.1f} pixels"
-    ]
+    notes = []
+    if max(spread, *map(abs, pixels)) >= _SEEN_PX:
+        notes.append(
+            f"moved by {pixels[0]:.1f}, {pixels[1]:.1f} pixels (y, x) to the scan's coordinates; "
+            f"single positions differ by up to {spread:.1f} pixels"
+        )
     return replace(
         moved,
         corner=(moved.corner[0] + float(shift[0]), moved.corner[1] + float(shift[1])),

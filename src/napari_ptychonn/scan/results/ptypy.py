@@ -18,6 +18,7 @@ from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import beam_energy_ev, is_group, reals
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, probe_modes, single_layer, unfit
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.words import counted
 
 __all__ = ["PtypyResult"]
 
@@ -104,7 +105,7 @@ def _pair(container: Container, name: str) -> tuple[float, float] | None:
         return None
     values = reals(container, name, "a pair of numbers").ravel()
     if values.size not in (1, 2):
-        raise unfit(container, name, f"has {values.size} values, (y, x) is needed")
+        raise unfit(container, name, f"has {counted(values.size, 'value')}, (y, x) is needed")
     return float(values[0]), float(values[-1])
 
 

@@ -1,0 +1,277 @@
+"""Where a reconstruction starts: an object found before, by whichever program.
+
+Programs share scale, ramps and shifts between object and probe each in its own way. So one
+real factor of the object is fitted to the photons, and a probe that is only a guess gives way
+to the one that was found together with the object.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_ptychonn.errors import ScanError
+from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector
+from napari_ptychonn.optics.sweep import correct
+from napari_ptychonn.optics.windows import add_windows, cut_windows
+from napari_ptychonn.reconstruction.frame import Frame
+from napari_ptychonn.reconstruction.measurements import Measurements, batches
+from napari_ptychonn.reconstruction.placed import object_on
+from napari_ptychonn.reconstruction.points import spread_evenly
+from napari_ptychonn.reconstruction.result import StartedFrom
+from napari_ptychonn.reconstruction.sweeping import point_probes
+from napari_ptychonn.scan.model import Scan
+from napari_ptychonn.scan.results.place import placed_on
+from napari_ptychonn.scan.results.result import ObjectResult
+
+__all__ = ["LaidStart", "Start", "is_mostly_noise", "lay_start", "light_on", "scale_start"]
+
+_SURVEYED = 200
+_SAME_PIXEL = 0.01
+_WORTH = 2
+"""Whether it is the truth or that blurred by five pixels: a first pass like the third from a flat
+object leaves half the error of one like the first, which brings the photon noise back."""
+_MOSTLY_COVERED = 0.9
+_MOSTLY_SIGNAL = 0.8
+"""Where a flat object is below this, a first sweep from it meets less than 0.4, the limit of the
+passes (0.79 to 0.81, whichever the sample)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaidStart:
+    """A starting object on a frame, as its program scaled it.
+
+    Attributes
+    ----------
+    object : Tensor, (H, W) complex64
+        Where it is not known, its mean amplitude and the phase of its mean.
+    covered : Tensor, (M,) bool
+        Points whose middle lies where it is known.
+    source, format : str
+        File, or name in the viewer; and the program's format.
+    is_flat : bool
+        Whether nothing was reconstructed in it.
+    probe : ndarray, (modes, h, w) complex64, or None
+        The probe found with it, where it takes the place of none, or of a guess.
+    messages : tuple of str
+        What the person should know.
+    """
+
+    object: Tensor
+    covered: Tensor
+    source: str
+    format: str
+    is_flat: bool
+    probe: NDArray[np.complex64] | None
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A starting object that fits the photons.
+
+    Attributes
+    ----------
+    object : Tensor, (H, W) complex64
+        On the frame, on its device.
+    record : StartedFrom
+        For the result.
+    worth : int
+        Passes from a flat object that it is worth; 0: it is flat, there or here.
+    brings_probe : bool
+        Whether the job's probe came with it.
+    messages : tuple of str
+        What the person should know.
+    """
+
+    object: Tensor
+    record: StartedFrom
+    worth: int
+    brings_probe: bool
+    messages: tuple[str, ...]
+
+
+def lay_start(
+    result: ObjectResult, scan: Scan, frame: Frame, pixel: tuple[float, float]
+) -> LaidStart:
+    """Bring a result to the coordinates of a scan, and onto the frame of its points.
+
+    Parameters
+    ----------
+    result : ObjectResult
+        Of any program; its coordinates are its own.
+    scan : Scan
+        The scan.
+    frame : Frame
+        Of the points in use.
+    pixel : tuple of float
+        Its pixel (y, x), in the scan's unit.
+
+    Raises
+    ------
+    ScanError
+        It lies beside all points, or its unit is not known to the scan.
+    """
+    placed = placed_on(result, scan)
+    object_, known = object_on(placed, frame, pixel)
+    half = torch.tensor([side // 2 for side in frame.patch_shape], device=known.device)
+    middles = frame.corners + half
+    covered = known[middles[:, 0], middles[:, 1]]
+    count = int(covered.sum())
+    if not count:
+        raise ScanError(
+            "start", result.path,
+            f"the object ({_extent(placed)}) and the scan's points ({_reach(frame, pixel, scan)}) "
+            "do not overlap",
+            remedy="check pixel size and unit of the positions of both",
+        )  # fmt: skip
+    values = object_[known]
+    mean = values.mean()
+    # Under a ramp or wrapped phase the complex mean is near 0, and no sample is that dark.
+    fill = values.abs().mean() * torch.polar(torch.ones_like(mean.real), mean.angle())
+    probe = _probe_for(placed, scan, pixel)
+    told = [f"Starts from {result.path} ({result.format})."]
+    told += [f"Start: {note}." for note in placed.notes]
+    if count < frame.n_points:
+        told.append(
+            f"Start: it covers {count} of {frame.n_points} points; elsewhere its mean is taken."
+        )
+    if probe is not None:
+        reason = "the scan has none" if scan.probe is None else "that of the scan is a guess"
+        told.append(f"Start: its probe is taken too, since {reason}.")
+    return LaidStart(
+        object=torch.where(known, object_, fill),
+        covered=covered,
+        source=str(result.path),
+        format=result.format,
+        is_flat=result.is_start,
+        probe=probe,
+        messages=tuple(told),
+    )
+
+
+def scale_start(
+    laid: LaidStart, measurements: Measurements, frame: Frame, probe: Tensor, *, batch_size: int
+) -> Start:
+    """Give a starting object the scale at which, under a probe, it explains the photons.
+
+    Parameters
+    ----------
+    laid : LaidStart
+        The object.
+    measurements, frame : Measurements, Frame
+        Counts and places of the points.
+    probe : Tensor, (modes, h, w) complex64
+        Probe, √photons.
+    batch_size : int
+        Patterns at a time.
+
+    Raises
+    ------
+    ScanError
+        No factor does: the object is dark where there is light.
+    """
+    rows = np.flatnonzero(laid.covered.cpu().numpy())
+    corners = frame.corners.cpu().numpy()[rows].astype(np.float64)
+    points = torch.from_numpy(rows[spread_evenly(corners, _SURVEYED)])
+    modelled, counted = 0.0, 0.0
+    for part in points.split(batch_size):
+        waves, counts = _seen(laid.object, measurements, frame, probe, part)
+        # As many photons, not the least misfit: where the probe errs, that factor is too small.
+        modelled += float((intensity(to_detector(waves)) * measurements.mask).sum())
+        counted += float((counts * measurements.mask).sum())
+    gain = math.sqrt(counted / modelled) if modelled > 0 else math.inf
+    if not 0 < gain < math.inf:
+        raise ScanError(
+            "start", laid.source, "the object lets no light through where the scan has photons",
+            remedy="check that object and scan belong together",
+        )  # fmt: skip
+    covered = float(laid.covered.float().mean())
+    return Start(
+        object=laid.object * gain,
+        record=StartedFrom(laid.source, laid.format, covered=covered, gain=gain),
+        worth=0 if laid.is_flat or covered < _MOSTLY_COVERED else _WORTH,
+        brings_probe=laid.probe is not None,
+        messages=(*laid.messages, f"Start: amplitudes times {gain:.3g} fit the photons."),
+    )
+
+
+def light_on(frame: Frame, probe: Tensor, *, batch_size: int) -> Tensor:
+    """Photons (H, W) on each pixel from all points of a frame, under a probe (modes, h, w)."""
+    light = torch.zeros(frame.shape, device=probe.device)
+    power = intensity(probe[None])
+    for points in batches(frame.n_points, batch_size):
+        indices = frame.indices(points.to(probe.device))
+        add_windows(light, indices, power.expand(indices.shape))
+    return light
+
+
+def is_mostly_noise(
+    measurements: Measurements, frame: Frame, probe: Tensor, *, batch_size: int
+) -> bool:
+    """Whether what a flat object misses is mostly photon noise, judged at some points."""
+    flat = torch.ones((), dtype=torch.complex64, device=probe.device).expand(frame.shape)
+    corners = frame.corners.cpu().numpy().astype(np.float64)
+    points = torch.from_numpy(spread_evenly(corners, _SURVEYED))
+    unexplained, missed = 0.0, 0.0
+    for part in points.split(batch_size):
+        waves, counts = _seen(flat, measurements, frame, probe, part)
+        found = correct(waves, counts, measurements.mask)
+        unexplained += float(found.unexplained.sum())
+        missed += float(found.missed.sum())
+    return unexplained <= _MOSTLY_SIGNAL * missed
+
+
+@torch.inference_mode()
+def _seen(
+    object_: Tensor, measurements: Measurements, frame: Frame, probe: Tensor, points: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Exit waves (B, modes, h, w) of points, and their counts (B, h, w)."""
+    there = points.to(probe.device)
+    light = point_probes(probe, frame, there)
+    light = light if light.dim() == 4 else light[None]
+    waves = exit_waves(light, cut_windows(object_, frame.indices(there)))
+    return waves, measurements.counts(points, there)
+
+
+def _probe_for(
+    placed: ObjectResult, scan: Scan, pixel: tuple[float, float]
+) -> NDArray[np.complex64] | None:
+    """The result's probe, where the scan's is none or a guess and this one fits its grid."""
+    probe = placed.probe
+    if probe is None or placed.is_start or not (scan.probe is None or scan.probe_is_guess):
+        return None
+    fits = probe.shape[1:] == scan.pattern_shape and np.isfinite(probe).all() and probe.any()
+    same = np.allclose(placed.pixel, pixel, rtol=_SAME_PIXEL, atol=0)
+    return np.ascontiguousarray(probe, np.complex64) if fits and same else None
+
+
+def _extent(placed: ObjectResult) -> str:
+    corner, pixel = np.asarray(placed.corner), np.asarray(placed.pixel)
+    # Only what is known of it: a wide margin of NaN overlaps anything.
+    rows, columns = np.nonzero(np.isfinite(placed.object))
+    if not rows.size:
+        return "known nowhere"
+    low = corner + pixel * (rows.min(), columns.min())
+    high = corner + pixel * (rows.max(), columns.max())
+    return _box(low, high, placed.unit)
+
+
+def _reach(frame: Frame, pixel: tuple[float, float], scan: Scan) -> str:
+    half = np.asarray([side // 2 for side in frame.patch_shape])
+    middles = (frame.corners.cpu().numpy() + half + frame.corner_px) * pixel
+    return _box(middles.min(0), middles.max(0), scan.unit)
+
+
+def _box(low: NDArray[np.float64], high: NDArray[np.float64], unit: str) -> str:
+    scale, name = (1e6, "µm") if unit == "m" else (1.0, "px")
+    spans = (
+        f"{axis} {scale * low[number]:.4g} to {scale * high[number]:.4g} {name}"
+        for number, axis in enumerate("yx")
+    )
+    return ", ".join(spans)

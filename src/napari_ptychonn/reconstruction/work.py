@@ -1,0 +1,53 @@
+"""How much work a reconstruction is, as far as one can tell, and how much of it is done."""
+
+from __future__ import annotations
+
+from napari_ptychonn.network.probe_aware import ProbeAwareNet
+from napari_ptychonn.reconstruction.events import Progress
+from napari_ptychonn.reconstruction.pass_plan import PassPlan, sweeps_of_a_pass
+from napari_ptychonn.reconstruction.prepare import Prepared
+from napari_ptychonn.reconstruction.sweeping import cover_of
+
+__all__ = ["QUALITY_COST", "ROUND_COST", "SWEEP_COST", "Work"]
+
+ROUND_COST, SWEEP_COST, QUALITY_COST = 1.8, 0.9, 0.6
+"""Of a sweep of a pass, each over all points."""
+_EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 4, 20
+
+
+class Work:
+    """Counts the work of one job.
+
+    Parameters
+    ----------
+    job : Prepared
+        What is worked on.
+    """
+
+    def __init__(self, job: Prepared) -> None:
+        self._done = 0.0
+        self._expected = _expected(job)
+
+    def progress(self, stage: str, work: float) -> Progress:
+        """Take so much more as done."""
+        self._done += work
+        # More may turn out to be needed than was expected; never show more done than all.
+        self._expected = max(self._expected, self._done * 1.02)
+        return Progress(stage, self._done, self._expected)
+
+
+def _expected(job: Prepared) -> float:
+    if not job.probes:
+        return 1.0
+    settings, work = job.settings, 0.0 if job.settings.passes == 0 else 1.0
+    cover = cover_of(job.frame, job.probes[0])
+    worth = 0 if job.start is None else job.start.worth
+    if isinstance(job.network.module, ProbeAwareNet):
+        passes = PassPlan(settings.passes, cover).expected
+        work = float(sum(sweeps_of_a_pass(cover, turn + worth + 1) for turn in range(passes)))
+    rounds, sweeps = settings.probe_rounds, settings.sweeps
+    if rounds == "auto":
+        known = not job.probe_is_guess or (job.start is not None and job.start.brings_probe)
+        rounds = 0 if known else _EXPECTED_ROUNDS
+    work += ROUND_COST * rounds + QUALITY_COST
+    return work + SWEEP_COST * (_EXPECTED_SWEEPS if sweeps == "auto" else sweeps)
