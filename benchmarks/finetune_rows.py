@@ -57,8 +57,8 @@ def physics() -> Iterator[Figure]:
         ratios = []
         for kind in KINDS:
             simulation = scan_of(kind, photons)
-            found = _taught(simulation.scan, minutes=2)
-            case = f"{kind}, {photons:.0e} photons, 2 min"
+            found = _taught(simulation.scan, minutes=5)
+            case = f"{kind}, {photons:.0e} photons, 5 min"
             region = around(simulation.scan.positions_px)
             ((before, after),) = found.pictures
             errors = [against_truth(simulation, each, region).nrmse for each in (before, after)]
@@ -75,9 +75,9 @@ def labels() -> Iterator[Figure]:
     for kind in KINDS:
         simulation = scan_of(kind, 1e4, points=1600)
         scan = simulation.scan
-        found = _taught(scan, teacher="sweeps", part=0.2, minutes=2)
+        found = _taught(scan, teacher="sweeps", part=0.2, minutes=5)
         region = around(scan.positions_px[round(0.2 * scan.n_points) :])
-        case = f"{kind}, labels on 20 %, 2 min"
+        case = f"{kind}, labels on 20 %, 5 min"
         ((before, after),) = found.pictures
         old, new, own = (
             against_truth(simulation, each, region).nrmse for each in (before, after, _swept(scan))
