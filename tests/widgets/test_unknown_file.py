@@ -312,3 +312,35 @@ def test_recipes_that_fit_are_seen_in_the_closed_box(dock, tmp_path, qtbot) -> N
     with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
         dock.recipe.box.activated.emit(0)
     assert dock.status.text().startswith("With the recipe lab. 40 patterns of 16 × 16")
+
+
+def write_scans(path: Path, *names: str) -> Path:
+    with h5py.File(path, "w") as file:
+        for points, name in enumerate(names, 20):
+            file[f"{name}/camera"] = np.random.default_rng(1).poisson(3, (points, 16, 16))
+            file[f"{name}/stage"] = PLACES_UM[:points]
+    return path
+
+
+def test_a_recipe_that_fits_several_groups_is_offered_once_for_each(dock, tmp_path, qtbot) -> None:
+    choose(qtbot, dock, write_scans(tmp_path / "a.h5", "2024-11-03"))
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        unit = dock.form.positions_unit
+        unit.setCurrentIndex(unit.findData("px"))
+    dock.recipe.box.setEditText("day")
+    qtbot.mouseClick(dock.recipe.save_button, Qt.MouseButton.LeftButton)
+    choose(qtbot, dock, write_scans(tmp_path / "b.h5", "2024-11-04"))
+    assert "fits this file (2024-11-04 in place of 2024-11-03)" in dock.status.text()
+    choose(qtbot, dock, write_scans(tmp_path / "c.h5", "2024-11-04", "2024-12-01"))
+    assert "choose above among 2024-11-04; 2024-12-01." in dock.status.text()
+    box = dock.recipe.box
+    assert box.lineEdit().placeholderText() == "choose one of 2"
+    assert [box.itemText(row) for row in range(2)] == ["day: 2024-11-04", "day: 2024-12-01"]
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        box.setCurrentIndex(1)
+        box.activated.emit(1)
+    assert dock._opened.scan.n_points == 21
+    assert dock.form.files.chosen()["positions"] == "/2024-12-01/stage"
+    assert dock.recipe.name() == dock.recipe.applied == "day"
+    qtbot.mouseClick(dock.recipe.delete_button, Qt.MouseButton.LeftButton)
+    assert recipes.stored().recipes == ()

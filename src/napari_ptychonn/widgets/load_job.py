@@ -19,7 +19,7 @@ from napari_ptychonn.scan.guesses import Guess, guesses
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.scan.options import ScanOptions
-from napari_ptychonn.scan.recipe import Recipe
+from napari_ptychonn.scan.recipe import Fitted
 from napari_ptychonn.scan.sidefiles import column_names
 from napari_ptychonn.scan.tree import Entry, list_entries
 from napari_ptychonn.widgets.layers import scan_layers
@@ -73,8 +73,8 @@ class Look:
         Everything in it.
     columns : tuple of str
         Of the positions file.
-    recipes : tuple of Recipe
-        Those that fit the file, the best first.
+    recipes : tuple of Fitted
+        Those that fit the file, the best first; one more than once where several groups fit.
     broken : tuple of SettingsError
         One for each recipe that cannot be used.
     guessed : Mapping[str, Guess]
@@ -93,7 +93,7 @@ class Look:
     path: Path
     entries: tuple[Entry, ...]
     columns: tuple[str, ...] = ()
-    recipes: tuple[Recipe, ...] = ()
+    recipes: tuple[Fitted, ...] = ()
     broken: tuple[SettingsError, ...] = ()
     guessed: Mapping[str, Guess] = field(default_factory=dict)
     opened: Opened | None = None
@@ -122,7 +122,7 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
     entries = list_entries(path)
     infos = [entry.info for entry in entries]
     stored = recipes.stored()
-    fitting = recipes.fitting(stored.recipes, infos)
+    fitting = recipes.ways(stored.recipes, infos)
     look = Look(path, entries, _columns(options), fitting, stored.broken)
     guessed = {} if options.datasets else guesses(infos)
     if options.brings_positions:
