@@ -332,7 +332,7 @@ def test_a_recipe_that_fits_several_groups_is_offered_once_for_each(dock, tmp_pa
     choose(qtbot, dock, write_scans(tmp_path / "b.h5", "2024-11-04"))
     assert "fits this file (2024-11-04 in place of 2024-11-03)" in dock.status.text()
     choose(qtbot, dock, write_scans(tmp_path / "c.h5", "2024-11-04", "2024-12-01"))
-    assert "choose above among 2024-11-04; 2024-12-01." in dock.status.text()
+    assert "choose one beside Recipe (2024-11-04; 2024-12-01)." in dock.status.text()
     box = dock.recipe.box
     assert box.lineEdit().placeholderText() == "choose one of 2"
     assert [box.itemText(row) for row in range(2)] == ["day: 2024-11-04", "day: 2024-12-01"]

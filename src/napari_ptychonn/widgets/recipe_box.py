@@ -123,11 +123,13 @@ def offer_text(ways: Sequence[Fitted]) -> str:
     same = [way for way in ways if way.recipe.name == name]
     if len(same) == 1:
         said = ways[0].text()
-        return f"The recipe {name} fits this file{f' ({said})' if said else ''}: choose it above. "
+        return f"The recipe {name} fits this file{f' ({said})' if said else ''}: choose it beside Recipe. "
     places = place_names(same)
     shown, rest = "; ".join(places[:MOST_NAMED]), len(places) - MOST_NAMED
     shown += f" and {rest} more" if rest > 0 else ""
-    return f"The recipe {name} fits several groups of this file: choose above among {shown}. "
+    return (
+        f"The recipe {name} fits several groups of this file: choose one beside Recipe ({shown}). "
+    )
 
 
 def _places(ways: Sequence[Fitted]) -> list[str]:
