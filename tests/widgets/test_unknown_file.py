@@ -193,6 +193,37 @@ def test_a_raster_is_typed_in(dock, lab, qtbot) -> None:
     assert np.ptp(dock._opened.scan.positions, axis=0) == pytest.approx((1e-6, 1.75e-6))
 
 
+def test_datasets_of_a_positions_file_are_offered_in_a_list(dock, lab, tmp_path, qtbot) -> None:
+    other = tmp_path / "stage.h5"
+    with h5py.File(other, "w") as file:
+        file["log/current"], file["log/image"] = np.ones(N), np.ones((N, 8, 8))
+        for name, factor in (("measured", 2), ("wanted", 3)):
+            file[f"stage/{name}"] = PLACES_UM * factor
+            file[f"stage/{name}"].attrs["units"] = "um"
+    choose(qtbot, dock, lab)
+    places = dock.form.places
+    assert not places.rows.isRowVisible(places.dataset)
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.form.positions_file.set_path(str(other))
+    assert "2 datasets may be positions" in dock.status.text()
+    assert places.rows.isRowVisible(places.dataset)
+    items = [places.dataset.itemData(row) for row in range(places.dataset.count())]
+    assert items == [None, "/stage/measured", "/stage/wanted"]
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        places.dataset.setCurrentIndex(2)
+        places.dataset.activated.emit(2)
+    assert dock.form.positions_file.path() == f"{other}:/stage/wanted"
+    assert places.dataset.currentData() == "/stage/wanted"
+    np.testing.assert_allclose(dock._opened.scan.positions, PLACES_UM * 3e-6)
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.form.positions_file.set_path(f"{other}:/stage/measured")
+    assert places.dataset.currentData() == "/stage/measured"
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.form.positions_file.set_path("")
+        assert not places.rows.isRowVisible(places.dataset)
+    assert not places.rows.isRowVisible(places.dataset)
+
+
 def test_a_saved_recipe_is_offered_for_the_next_file_and_opens_it(dock, tmp_path, qtbot) -> None:
     choose(qtbot, dock, write_lab(tmp_path / "a.h5", unit=None))
     assert not dock.recipe.save_button.isEnabled()

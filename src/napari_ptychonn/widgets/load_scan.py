@@ -180,7 +180,7 @@ class LoadScanWidget(QWidget):
             return
         look: Look = ended.result
         self._look_found = look
-        self.form.offer(look.entries, look.columns)
+        self.form.offer(look.entries, look.columns, look.places)
         self.form.take_guesses(look.guessed)
         self.recipe.offer(look.recipes)
         for error in look.broken:

@@ -122,8 +122,8 @@ def offer_text(ways: Sequence[Fitted]) -> str:
     name = ways[0].recipe.name
     same = [way for way in ways if way.recipe.name == name]
     if len(same) == 1:
-        said = ways[0].text()
-        return f"The recipe {name} fits this file{f' ({said})' if said else ''}: choose it beside Recipe. "
+        said = f" ({ways[0].text()})" if ways[0].renaming else ""
+        return f"The recipe {name} fits this file{said}: choose it beside Recipe. "
     places = place_names(same)
     shown, rest = "; ".join(places[:MOST_NAMED]), len(places) - MOST_NAMED
     shown += f" and {rest} more" if rest > 0 else ""
