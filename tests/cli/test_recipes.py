@@ -102,3 +102,36 @@ def test_an_unknown_file_is_refused_with_what_is_likely(shell: Shell, tmp_path: 
     ran = shell("info", tmp_path / "b.h5")
     assert ran.code == 1
     assert "likely are patterns='/cam/one', positions='/stage/xy'" in ran.err
+
+
+def scans(path: Path, *numbers: int) -> Path:
+    with h5py.File(path, "w") as file:
+        for number in numbers:
+            file[f"scan_{number:04}/frames"] = np.ones((number, 16, 16), int)
+            places = np.random.default_rng(number).uniform(0, 50, (number, 2))
+            file[f"scan_{number:04}/stage"] = places
+    return path
+
+
+def test_a_recipe_takes_the_group_of_the_next_scan(shell: Shell, tmp_path: Path) -> None:
+    chosen = [f"--dataset={role}=/scan_0040/{name}" for role, name in
+              (("patterns", "frames"), ("positions", "stage"))]  # fmt: skip
+    first = scans(tmp_path / "a.h5", 40)
+    saved = shell("info", first, *chosen, "--positions-unit", "px", "--save-recipe", "day")
+    assert saved.code == 0, saved.err
+    ran = shell("info", scans(tmp_path / "b.h5", 41), "--recipe", "day", "--json")
+    assert json.loads(ran.out)["datasets"]["positions"] == "/scan_0041/stage"
+    both = scans(tmp_path / "c.h5", 42, 43)
+    ran = shell("info", both, "--recipe", "day")
+    assert ran.code == 1
+    assert "fits several groups of this file: scan_0042; scan_0043" in ran.err
+    assert len(ran.err.splitlines()) == 1
+    listed = shell("recipes", "list", both).out.splitlines()
+    assert [line.split(",")[0] for line in listed] == [
+        "day  patterns /scan_0042/frames", "day  patterns /scan_0043/frames"
+    ]  # fmt: skip
+    ran = shell(
+        "info", both, "--recipe", "day", "--dataset", "patterns=/scan_0043/frames", "--json"
+    )
+    facts = json.loads(ran.out)
+    assert (facts["points"], facts["datasets"]["positions"]) == (43, "/scan_0043/stage")

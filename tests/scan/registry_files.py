@@ -115,7 +115,7 @@ WRITERS = [
         "any",
         "h5",
         lambda p, w: write_plain(p, dp=w.patterns, positions=w.positions_px),
-        "generic",
+        "datasets by name",
         set(),
     ),
 ]

@@ -175,7 +175,7 @@ def test_chosen_datasets_of_an_unknown_file_make_a_scan(tmp_path, world):
         datasets={"patterns": "/stuff", "positions": "/where"}, positions_unit="px"
     )
     scan = open_scan(path, options)
-    assert scan.provenance.format == "generic"
+    assert scan.provenance.format == "datasets by name"
     assert_same_counts(scan, world)
     np.testing.assert_array_equal(scan.positions, world.positions_px)
     assert scan.probe is None

@@ -265,3 +265,97 @@ def test_an_npz_file_has_recipes_too(tmp_path, world):
     assert open_scan(tmp_path / "a.npz", found.options_for(tmp_path / "a.npz")).n_points == 20
     same = write_plain(tmp_path / "a.h5", camera=world.patterns, stage=world.positions_px)
     assert recipes.matching(same) == ()
+
+
+DAY = ScanOptions(
+    datasets={"patterns": "/lab/scan_0042/frames", "positions": "/lab/scan_0042/y, /lab/x_42"},
+    positions_unit="um", pixel_m=20e-9, background="/lab/scan_0042/dark",
+)  # fmt: skip
+
+
+def write_day(path, *scans, without=()):
+    """Scans of one layout in one file, of 10 points and those of their number."""
+    random = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        for scan in scans:
+            n = 10 + scan
+            group = file.create_group(f"lab/scan_{scan:04}")
+            group["frames"] = random.poisson(5, (n, 16, 16)).astype(np.uint16)
+            group["y"], file[f"lab/x_{scan}"] = random.uniform(0, 2, (2, n))
+            group["dark"] = np.zeros((16, 16))
+        for name in without:
+            del file[name]
+    return path
+
+
+@pytest.fixture
+def of_day(tmp_path):
+    recipes.save(recipe_of(write_day(tmp_path / "42.h5", 42), DAY))
+    return tmp_path
+
+
+def test_a_recipe_finds_the_group_of_the_next_scan(of_day):
+    following = write_day(of_day / "43.h5", 43)
+    (offered,) = recipes.matching(following)
+    options = offered.options_for(following)
+    assert options == recipes.options_of("lab", following)
+    assert dict(options.datasets) == {
+        "patterns": "/lab/scan_0043/frames", "positions": "/lab/scan_0043/y, /lab/x_43"
+    }  # fmt: skip
+    assert options.background == "/lab/scan_0043/dark"
+    scan = open_scan(following, options)
+    assert scan.n_points == 53
+    assert scan.provenance.datasets["patterns"] == "/lab/scan_0043/frames"
+
+
+def test_the_names_of_the_recipe_win_over_those_of_other_scans(of_day):
+    both = write_day(of_day / "both.h5", 41, 42, 43)
+    assert recipes.options_of("lab", both) == DAY
+    assert recipes.matching(both) == (recipes.load("lab"),)
+
+
+def test_a_recipe_that_fits_several_scans_of_a_file_is_not_guessed_but_said(of_day):
+    both = write_day(of_day / "both.h5", 43, 44)
+    assert recipes.matching(both) == ()
+    with pytest.raises(SettingsError, match=r"several groups .*: scan_0043, x_43; scan_0044, x_44"):
+        recipes.options_of("lab", both)
+
+
+def test_each_scan_of_a_file_is_one_way(of_day):
+    datasets = {"patterns": "/lab/scan_0042/frames", "positions": "/lab/scan_0042/xy"}
+    recipe = Recipe(
+        "day", (("/lab/scan_#/frames", 3), ("/lab/scan_#/xy", 2)), ScanOptions(datasets)
+    )
+    path = of_day / "days.h5"
+    with h5py.File(path, "w") as file:
+        for scan in (7, 8):
+            file[f"lab/scan_{scan}/frames"] = np.ones((4, 16, 16))
+            file[f"lab/scan_{scan}/xy"] = np.ones((4, 2))
+    ways = recipes.ways([recipe], list_datasets(path))
+    assert [way.text() for way in ways] == [
+        "scan_7 in place of scan_0042", "scan_8 in place of scan_0042"
+    ]  # fmt: skip
+    assert ways[1].recipe.options.datasets["positions"] == "/lab/scan_8/xy"
+    # One of the datasets has another rank there: it is no scan of this layout.
+    with h5py.File(path, "a") as file:
+        del file["lab/scan_7/xy"]
+        file["lab/scan_7/xy"] = np.ones((4, 2, 1))
+    (way,) = recipes.ways([recipe], list_datasets(path))
+    assert way.recipe.options.datasets["patterns"] == "/lab/scan_8/frames"
+
+
+def test_a_dataset_that_is_chosen_decides_on_the_scan(of_day):
+    both = write_day(of_day / "both.h5", 42, 43, 44)
+    said = ScanOptions(datasets={"patterns": "/lab/scan_0044/frames"}, raster=(6, 9, 0.1))
+    options = recipes.options_of("lab", both, said)
+    assert options.background == "/lab/scan_0044/dark"
+    said = ScanOptions(
+        datasets={"patterns": "/lab/scan_0044/frames", "positions": "/lab/y, /lab/x"}
+    )
+    assert recipes.options_of("lab", both, said).background == "/lab/scan_0044/dark"
+
+
+def test_a_recipe_is_not_offered_where_the_next_scan_lacks_a_dataset(of_day):
+    lacking = write_day(of_day / "43.h5", 43, without=["lab/scan_0043/dark"])
+    assert recipes.matching(lacking) == ()
+    assert recipes.options_of("lab", lacking) == DAY

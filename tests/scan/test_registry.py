@@ -30,7 +30,7 @@ def test_each_file_is_known_by_its_own_format_alone(tmp_path, world, ending, wri
     with open_container(path) as container:
         found = [known.name for known in FORMATS if known.detect(container)]
     assert found[0] == name
-    assert set(found[1:]) - {"generic"} == also
+    assert set(found[1:]) - {"datasets by name"} == also
     assert is_scan(path)
 
 

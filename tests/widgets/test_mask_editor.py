@@ -133,6 +133,41 @@ def test_a_painted_mask_is_saved_for_the_detector_and_read_back(
     assert layer.data[4, 9] == BAD
 
 
+def test_masked_pixels_are_counted_while_the_mask_is_painted(viewer, scan, editor, qtbot):
+    assert editor.count.isHidden()
+    layer = edit(qtbot, editor)
+    before = int((~scan.mask).sum())
+
+    def says(masked: int) -> None:
+        share = f"{100 * masked / 1024:.3g}"
+        text = f"{masked} of 1024 pixels are masked ({share} %)"
+        qtbot.waitUntil(lambda: editor.count.text() == text)
+
+    says(before)
+    layer.brush_size = 1
+    with layer.block_history():
+        # The stroke goes on: the brush is still down.
+        layer.paint((4, 9), BAD)
+        says(before + 1)
+        layer.paint((4, 10), BAD)
+    says(before + 2)
+    layer.undo()
+    says(before)
+    layer.data = np.full_like(layer.data, BAD)
+    says(1024)
+    viewer.layers.remove(layer)
+    assert editor.count.isHidden()
+
+
+def test_the_count_of_a_closed_dock_is_left_alone(viewer, scan, qtbot):
+    editor = MaskEditor(viewer)
+    layer = edit(qtbot, editor)
+    with qtbot.waitSignal(editor.destroyed):
+        editor.deleteLater()
+    layer.paint((4, 9), BAD)
+    layer.data = np.zeros_like(layer.data)
+
+
 def test_a_mask_that_is_there_is_selected_not_added_again(viewer, scan, editor, qtbot):
     layer = edit(qtbot, editor)
     viewer.layers.selection.active = viewer.layers[0]

@@ -193,6 +193,37 @@ def test_a_raster_is_typed_in(dock, lab, qtbot) -> None:
     assert np.ptp(dock._opened.scan.positions, axis=0) == pytest.approx((1e-6, 1.75e-6))
 
 
+def test_datasets_of_a_positions_file_are_offered_in_a_list(dock, lab, tmp_path, qtbot) -> None:
+    other = tmp_path / "stage.h5"
+    with h5py.File(other, "w") as file:
+        file["log/current"], file["log/image"] = np.ones(N), np.ones((N, 8, 8))
+        for name, factor in (("measured", 2), ("wanted", 3)):
+            file[f"stage/{name}"] = PLACES_UM * factor
+            file[f"stage/{name}"].attrs["units"] = "um"
+    choose(qtbot, dock, lab)
+    places = dock.form.places
+    assert not places.rows.isRowVisible(places.dataset)
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.form.positions_file.set_path(str(other))
+    assert "2 datasets may be positions" in dock.status.text()
+    assert places.rows.isRowVisible(places.dataset)
+    items = [places.dataset.itemData(row) for row in range(places.dataset.count())]
+    assert items == [None, "/stage/measured", "/stage/wanted"]
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        places.dataset.setCurrentIndex(2)
+        places.dataset.activated.emit(2)
+    assert dock.form.positions_file.path() == f"{other}:/stage/wanted"
+    assert places.dataset.currentData() == "/stage/wanted"
+    np.testing.assert_allclose(dock._opened.scan.positions, PLACES_UM * 3e-6)
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.form.positions_file.set_path(f"{other}:/stage/measured")
+    assert places.dataset.currentData() == "/stage/measured"
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        dock.form.positions_file.set_path("")
+        assert not places.rows.isRowVisible(places.dataset)
+    assert not places.rows.isRowVisible(places.dataset)
+
+
 def test_a_saved_recipe_is_offered_for_the_next_file_and_opens_it(dock, tmp_path, qtbot) -> None:
     choose(qtbot, dock, write_lab(tmp_path / "a.h5", unit=None))
     assert not dock.recipe.save_button.isEnabled()
@@ -312,3 +343,35 @@ def test_recipes_that_fit_are_seen_in_the_closed_box(dock, tmp_path, qtbot) -> N
     with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
         dock.recipe.box.activated.emit(0)
     assert dock.status.text().startswith("With the recipe lab. 40 patterns of 16 × 16")
+
+
+def write_scans(path: Path, *names: str) -> Path:
+    with h5py.File(path, "w") as file:
+        for points, name in enumerate(names, 20):
+            file[f"{name}/camera"] = np.random.default_rng(1).poisson(3, (points, 16, 16))
+            file[f"{name}/stage"] = PLACES_UM[:points]
+    return path
+
+
+def test_a_recipe_that_fits_several_groups_is_offered_once_for_each(dock, tmp_path, qtbot) -> None:
+    choose(qtbot, dock, write_scans(tmp_path / "a.h5", "2024-11-03"))
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        unit = dock.form.positions_unit
+        unit.setCurrentIndex(unit.findData("px"))
+    dock.recipe.box.setEditText("day")
+    qtbot.mouseClick(dock.recipe.save_button, Qt.MouseButton.LeftButton)
+    choose(qtbot, dock, write_scans(tmp_path / "b.h5", "2024-11-04"))
+    assert "fits this file (2024-11-04 in place of 2024-11-03)" in dock.status.text()
+    choose(qtbot, dock, write_scans(tmp_path / "c.h5", "2024-11-04", "2024-12-01"))
+    assert "choose one beside Recipe (2024-11-04; 2024-12-01)." in dock.status.text()
+    box = dock.recipe.box
+    assert box.lineEdit().placeholderText() == "choose one of 2"
+    assert [box.itemText(row) for row in range(2)] == ["day: 2024-11-04", "day: 2024-12-01"]
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        box.setCurrentIndex(1)
+        box.activated.emit(1)
+    assert dock._opened.scan.n_points == 21
+    assert dock.form.files.chosen()["positions"] == "/2024-12-01/stage"
+    assert dock.recipe.name() == dock.recipe.applied == "day"
+    qtbot.mouseClick(dock.recipe.delete_button, Qt.MouseButton.LeftButton)
+    assert recipes.stored().recipes == ()

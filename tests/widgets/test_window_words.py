@@ -32,8 +32,8 @@ NOT_IN_THE_WINDOW = {"layout"}
             "give 'Load scan > Positions > or raster' 20,30,1e-6 with 'Positions > Unit'",
         ),
         (
-            "choose one with --positions scan.h5:/DATASET",
-            "choose one with 'Load scan > Positions > From file' scan.h5:/DATASET",
+            "choose one with --positions my scan.h5:/DATASET",
+            "choose one with 'Load scan > Positions > Dataset'",
         ),
         (
             "choose two of them by number with --positions-columns Y,X",

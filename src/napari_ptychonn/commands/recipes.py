@@ -53,11 +53,15 @@ def list_(
     ] = None,
 ) -> None:
     """List your recipes."""
-    from napari_ptychonn.scan.recipes import fitting, stored
+    from napari_ptychonn.scan.recipes import stored, ways
     from napari_ptychonn.scan.tree import list_datasets
 
     found = stored()
-    shown = found.recipes if scan is None else fitting(found.recipes, list_datasets(scan))
+    if scan is None:
+        shown = found.recipes
+    else:
+        # Of a recipe that fits several groups there are several lines, which name them.
+        shown = tuple(way.recipe for way in ways(found.recipes, list_datasets(scan)))
     width = max((len(recipe.name) for recipe in shown), default=0)
     for recipe in shown:
         chosen = ", ".join(f"{role} {name}" for role, name in recipe.options.datasets.items())
@@ -93,14 +97,15 @@ def options_with(name: str | None, scan: Path, said: ScanOptions) -> ScanOptions
     Raises
     ------
     SettingsError
-        There is no such recipe, or it is damaged.
+        There is no such recipe, it is damaged, or several groups of the file fit.
+    ScanError
+        The file cannot be opened.
     """
     if name is None:
         return said
-    from napari_ptychonn.scan.recipe import combined
-    from napari_ptychonn.scan.recipes import load
+    from napari_ptychonn.scan.recipes import options_of
 
-    return combined(load(name).options_for(scan), said)
+    return options_of(name, scan, said)
 
 
 def keep_recipe(name: str | None, scan: Path, options: ScanOptions) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.scan.container import DatasetInfo
 from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.scan.renaming import Renaming, pinned, renamed, renamings, unnumbered
 from napari_ptychonn.scan.sidefiles import WITH_DATASET
 
-__all__ = ["EMPTY", "Layout", "Recipe", "combined", "layout_of"]
+__all__ = ["EMPTY", "Fitted", "Layout", "Recipe", "combined", "layout_of", "place_names"]
 
 Layout = tuple[tuple[str, int], ...]
 """Datasets of a file and their ranks, sorted; numbers in the paths are written ``#``."""
@@ -23,6 +24,8 @@ LIKE = 0.6
 """Share of the datasets that two files of one beamline have in common at least."""
 STEM, NUMBER = "{stem}", "{number}"
 """What stands in a recipe for the scan's name without ending, and for its last number."""
+MOST_NAMED = 6
+"""Groups that a message lists."""
 EMPTY = ScanOptions()
 """Options that say nothing."""
 FILE_FIELDS = ("positions_file", "probe_file", "mask_file", "background")
@@ -98,6 +101,65 @@ class Recipe:
         specialised = {one: _specialised(file, Path(path)) for one, file in files}
         return _with_files(self.options, specialised)
 
+    def ways(self, infos: Sequence[DatasetInfo], said: ScanOptions = EMPTY) -> tuple[Fitted, ...]:
+        """The recipe with the datasets of a file, once for each set of groups that has them all.
+
+        Names that are there as they stand win; else groups and datasets may differ in
+        digits, see :func:`~napari_ptychonn.scan.renaming.renamings`.
+
+        Parameters
+        ----------
+        infos : sequence of DatasetInfo
+            The file's datasets.
+        said : ScanOptions, optional
+            What is said besides. Roles for which it brings something are not looked for; a
+            dataset that it chooses decides on the groups of the others.
+        """
+        known, there = set(self.layout), {info.path: len(info.shape) for info in infos}
+        # Which datasets were alike in name and shape in the file that the recipe was made of.
+        suitable = [path for path, rank in there.items() if (unnumbered(path), rank) in known]
+        named, chosen = self._datasets(self.options), self._datasets(said)
+        given = pinned(
+            pair
+            for role in named.keys() & chosen.keys()
+            for pair in zip(named[role], chosen[role], strict=False)
+        )
+        if said.brings_positions:
+            named.pop("positions", None)
+        needed = [path for role, paths in named.items() if role not in chosen for path in paths]
+        likeness = self._likeness(infos)
+        return tuple(
+            Fitted(replace(self, options=self._renamed(renaming)), renaming, likeness)
+            for renaming in renamings(needed, suitable, given)
+        )
+
+    def in_file(
+        self, path: Path, infos: Sequence[DatasetInfo], said: ScanOptions = EMPTY
+    ) -> Recipe:
+        """The recipe with the datasets of a file; as it is where the file lacks one.
+
+        Parameters
+        ----------
+        path : Path
+            The scan file.
+        infos : sequence of DatasetInfo
+            Its datasets.
+        said : ScanOptions, optional
+            What is said besides, as in :meth:`ways`.
+
+        Raises
+        ------
+        SettingsError
+            Several groups of the file fit.
+        """
+        ways = self.ways(infos, said)
+        if len(ways) > 1:
+            groups = _listed(place_names(ways))
+            problem = f"{self.name!r} fits several groups of this file: {groups}"
+            remedy = "choose one by its patterns, with --dataset patterns=/PATH"
+            raise SettingsError("recipe", path, problem, remedy=remedy)
+        return ways[0].recipe if ways else self
+
     def fit(self, infos: Sequence[DatasetInfo]) -> float:
         """How well the layout of a file agrees, 0 (the recipe is not for it) to 1 (the same).
 
@@ -106,24 +168,68 @@ class Recipe:
         infos : sequence of DatasetInfo
             The file's datasets.
         """
-        ranks = {info.path: len(info.shape) for info in infos}
-        chosen = {
-            part.strip()
-            for name in self.options.datasets.values()
-            for part in ([name] if name in ranks else name.split(","))
-        }
+        likeness = self._likeness(infos)
+        return likeness if likeness >= LIKE and self.ways(infos) else 0.0
+
+    def _likeness(self, infos: Sequence[DatasetInfo]) -> float:
         here, there = set(layout_of(infos)), set(self.layout)
-        if not chosen <= set(ranks) or not here | there:
-            return 0.0
-        if not {(_unnumbered(path), ranks[path]) for path in chosen} <= there:
-            return 0.0
-        likeness = len(here & there) / len(here | there)
-        return likeness if likeness >= LIKE else 0.0
+        return len(here & there) / len(here | there) if here or there else 0.0
+
+    def _datasets(self, options: ScanOptions) -> dict[str, list[str]]:
+        """Role to the datasets of the scan file that options name, a background's too."""
+        known = {path for path, _ in self.layout}
+        named = {role: _parts(name, known) for role, name in options.datasets.items()}
+        # Else it is a file, perhaps one that is not there now.
+        if isinstance(options.background, str) and unnumbered(options.background) in known:
+            named["background"] = [options.background]
+        return named
+
+    def _renamed(self, renaming: Renaming) -> ScanOptions:
+        if not renaming:
+            return self.options
+        names = {
+            role: ", ".join(renamed(path, renaming) for path in paths)
+            for role, paths in self._datasets(self.options).items()
+        }
+        background = names.pop("background", self.options.background)
+        return replace(self.options, datasets=names, background=background)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A recipe for one file.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        With the datasets of the file.
+    renaming : Mapping[str, str]
+        Groups and datasets of the recipe as it was saved that have another name here.
+    likeness : float
+        As :meth:`Recipe.fit` gives it.
+    """
+
+    recipe: Recipe
+    renaming: Mapping[str, str]
+    likeness: float
+
+    def text(self) -> str:
+        """Say what stands in the place of what; empty where all names are the same."""
+        return ", ".join(f"{new} in place of {old}" for old, new in self.renaming.items())
+
+
+def place_names(ways: Sequence[Fitted]) -> tuple[str, ...]:
+    """What tells the ways of one recipe apart: the names that the groups have in each."""
+    changed = dict.fromkeys(old for way in ways for old in way.renaming)
+    differing = [old for old in changed if len({way.renaming.get(old, old) for way in ways}) > 1]
+    return tuple(
+        ", ".join(way.renaming.get(old, old) for old in differing) or way.text() for way in ways
+    )
 
 
 def layout_of(infos: Sequence[DatasetInfo]) -> Layout:
     """Paths and ranks of datasets: what files of one beamline have in common."""
-    return tuple(sorted({(_unnumbered(info.path), len(info.shape)) for info in infos}))
+    return tuple(sorted({(unnumbered(info.path), len(info.shape)) for info in infos}))
 
 
 def combined(recipe: ScanOptions, said: ScanOptions) -> ScanOptions:
@@ -156,8 +262,15 @@ def combined(recipe: ScanOptions, said: ScanOptions) -> ScanOptions:
     return replace(recipe, **{**cleared, **changed, "datasets": datasets})
 
 
-def _unnumbered(path: str) -> str:
-    return re.sub(r"\d+", "#", path)
+def _parts(name: str, known: Collection[str]) -> list[str]:
+    """One dataset, or the several that positions and a detector pixel may be."""
+    return [name] if unnumbered(name) in known else [part.strip() for part in name.split(",")]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = list(names[:MOST_NAMED])
+    rest = len(names) - len(shown)
+    return "; ".join(shown) + (f" and {rest} more" if rest else "")
 
 
 def _files(options: ScanOptions) -> dict[str, str]:

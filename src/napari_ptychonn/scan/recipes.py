@@ -6,6 +6,7 @@ Each is one JSON file in the person's folder of settings.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import platformdirs
 
 from napari_ptychonn.errors import OutputError, SettingsError
 from napari_ptychonn.scan.container import DatasetInfo
-from napari_ptychonn.scan.recipe import Recipe
+from napari_ptychonn.scan.options import ScanOptions
+from napari_ptychonn.scan.recipe import EMPTY, Fitted, Recipe, combined
 from napari_ptychonn.scan.recipe_json import recipe_from_json, recipe_to_json
 from napari_ptychonn.scan.tree import list_datasets
 
@@ -24,12 +26,13 @@ __all__ = [
     "Recipe",
     "Stored",
     "delete",
-    "fitting",
     "folder",
     "load",
     "matching",
+    "options_of",
     "save",
     "stored",
+    "ways",
 ]
 
 RECIPES_VARIABLE = "NAPARI_PTYCHONN_RECIPES"
@@ -156,26 +159,61 @@ def delete(name: str) -> None:
 
 
 def matching(path: str | Path) -> tuple[Recipe, ...]:
-    """Recipes for a file, the best first.
+    """Recipes for a file, the best first, with the names that their datasets have in it.
 
     Parameters
     ----------
     path : str or Path
         A HDF5 or npz file.
 
+    Returns
+    -------
+    tuple of Recipe
+        Without those that fit several groups of the file; :func:`ways` has them.
+
     Raises
     ------
     ScanError
         The file cannot be opened.
     """
-    return fitting(stored().recipes, list_datasets(path))
+    found = ways(stored().recipes, list_datasets(path))
+    often = Counter(one.recipe.name for one in found)
+    return tuple(one.recipe for one in found if often[one.recipe.name] == 1)
 
 
-def fitting(recipes: Sequence[Recipe], infos: Sequence[DatasetInfo]) -> tuple[Recipe, ...]:
-    """Those of `recipes` that fit a file with these datasets, the best first."""
-    fits = [(recipe.fit(infos), recipe) for recipe in recipes]
-    fits = [(fit, recipe) for fit, recipe in fits if fit > 0]
-    return tuple(recipe for _, recipe in sorted(fits, key=lambda pair: -pair[0]))
+def ways(recipes: Sequence[Recipe], infos: Sequence[DatasetInfo]) -> tuple[Fitted, ...]:
+    """Recipes that fit a file with these datasets, the best first.
+
+    Where several groups of the file fit a recipe (two scans of one layout), each is one way.
+    """
+    fitting = [recipe for recipe in recipes if recipe.fit(infos) > 0]
+    found = [way for recipe in fitting for way in recipe.ways(infos)]
+    return tuple(sorted(found, key=lambda way: -way.likeness))
+
+
+def options_of(name: str, path: str | Path, said: ScanOptions = EMPTY) -> ScanOptions:
+    """The options of a recipe for a scan file, overridden by what is said besides.
+
+    Parameters
+    ----------
+    name : str
+        Of the recipe.
+    path : str or Path
+        The scan file.
+    said : ScanOptions, optional
+        What is said besides. A dataset that it chooses decides on the groups of the others,
+        where several fit.
+
+    Raises
+    ------
+    SettingsError
+        There is no such recipe, it is damaged, or several groups of the file fit.
+    ScanError
+        The file cannot be opened.
+    """
+    recipe = load(name)
+    fitted = recipe.in_file(Path(path), list_datasets(path), said)
+    return combined(fitted.options_for(path), said)
 
 
 def _file(name: str) -> Path | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.mda import read_mda
 from napari_ptychonn.scan.npy_members import read_npy
 from napari_ptychonn.scan.results.open import result_format
@@ -19,7 +20,14 @@ from napari_ptychonn.scan.table_layouts import TableLayout, layout_of
 from napari_ptychonn.scan.tables import Table, axis_columns, heading_unit, read_table
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
-__all__ = ["WITH_DATASET", "SidePositions", "column_names", "read_positions", "read_probe"]
+__all__ = [
+    "WITH_DATASET",
+    "SidePositions",
+    "column_names",
+    "position_datasets",
+    "read_positions",
+    "read_probe",
+]
 
 WITH_DATASET = re.compile(r"^(?P<file>.+\.(?:h5|hdf5|hdf|cxi|nxs|mat|npz)):(?P<dataset>.+)$", re.I)
 """A dataset in another file: ``positions.h5:/stage/xy``."""
@@ -138,6 +146,31 @@ def column_names(path: str | Path) -> tuple[str, ...]:
         return _numbered(container.info(dataset).shape)
 
 
+def position_datasets(path: str | Path) -> tuple[DatasetInfo, ...]:
+    """Datasets of a HDF5 or npz file that may be positions, or hold columns with them.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`read_positions`; which dataset it chooses makes no difference.
+
+    Returns
+    -------
+    tuple of DatasetInfo
+        In the order of the file; empty for files that are no HDF5 or npz.
+
+    Raises
+    ------
+    ScanError
+        The file cannot be read.
+    """
+    file, _ = _split(path)
+    if not WITH_DATASET.match(f"{file}:/dataset"):
+        return ()
+    with open_container(file) as container:
+        return tuple(info for info in container.infos() if _holds_columns(info))
+
+
 def read_probe(path: str | Path) -> tuple[NDArray[Any], str]:
     """Read a probe from HDF5, npz or npy; results of reconstructions bring theirs.
 
@@ -194,6 +227,15 @@ def _table(file: Path) -> Table:
 
 def _numbered(shape: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(map(str, range(shape[1]))) if len(shape) == 2 and shape[1] <= MAX_COLUMNS else ()
+
+
+def _holds_columns(info: DatasetInfo) -> bool:
+    is_real = info.dtype.lstrip("<>|=").startswith(("int", "uint", "float"))
+    if len(info.shape) != 2 or not is_real:
+        return False
+    rows, columns = info.shape
+    # Two rows are y and x as well.
+    return min(rows, columns) >= 2 and (rows == 2 or columns <= MAX_COLUMNS)
 
 
 def _position_dataset(container: Container, n_points: int) -> str:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.guesses import Guess
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.tree import Entry
@@ -126,10 +127,13 @@ class LoadForm(QWidget):
         self._settled.stop()
         self.blockSignals(before)
 
-    def offer(self, entries: Sequence[Entry], columns: Sequence[str]) -> None:
-        """Offer the file's datasets, and the columns of the positions file."""
+    def offer(
+        self, entries: Sequence[Entry], columns: Sequence[str], places: Sequence[DatasetInfo]
+    ) -> None:
+        """Offer the file's datasets, and the columns and datasets of the positions file."""
         self.files.offer(entries)
         self.places.offer_columns(columns)
+        self.places.offer_datasets(places)
 
     def take_guesses(self, guessed: Mapping[str, Guess]) -> None:
         """Choose what was guessed and say why, without saying that anything changed."""

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop
 from napari_ptychonn.scan import recipes
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.describe import describe_text
 from napari_ptychonn.scan.glimpse import DatasetGlimpse, Glimpse, glimpse_dataset, glimpse_scan
 from napari_ptychonn.scan.guesses import Guess, guesses
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.scan.options import ScanOptions
-from napari_ptychonn.scan.recipe import Recipe
-from napari_ptychonn.scan.sidefiles import column_names
+from napari_ptychonn.scan.recipe import Fitted
+from napari_ptychonn.scan.sidefiles import column_names, position_datasets
 from napari_ptychonn.scan.tree import Entry, list_entries
 from napari_ptychonn.widgets.layers import scan_layers
 from napari_ptychonn.widgets.window_words import in_the_window
@@ -73,8 +74,10 @@ class Look:
         Everything in it.
     columns : tuple of str
         Of the positions file.
-    recipes : tuple of Recipe
-        Those that fit the file, the best first.
+    places : tuple of DatasetInfo
+        Datasets of the positions file that may be the positions.
+    recipes : tuple of Fitted
+        Those that fit the file, the best first; one more than once where several groups fit.
     broken : tuple of SettingsError
         One for each recipe that cannot be used.
     guessed : Mapping[str, Guess]
@@ -93,7 +96,8 @@ class Look:
     path: Path
     entries: tuple[Entry, ...]
     columns: tuple[str, ...] = ()
-    recipes: tuple[Recipe, ...] = ()
+    places: tuple[DatasetInfo, ...] = ()
+    recipes: tuple[Fitted, ...] = ()
     broken: tuple[SettingsError, ...] = ()
     guessed: Mapping[str, Guess] = field(default_factory=dict)
     opened: Opened | None = None
@@ -122,8 +126,9 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
     entries = list_entries(path)
     infos = [entry.info for entry in entries]
     stored = recipes.stored()
-    fitting = recipes.fitting(stored.recipes, infos)
-    look = Look(path, entries, _columns(options), fitting, stored.broken)
+    fitting = recipes.ways(stored.recipes, infos)
+    columns, places = _side_file(options)
+    look = Look(path, entries, columns, places, fitting, stored.broken)
     guessed = {} if options.datasets else guesses(infos)
     if options.brings_positions:
         guessed.pop("positions", None)
@@ -169,14 +174,17 @@ def _chosen(look: Look, options: ScanOptions) -> str:
     return "\n".join(lines)
 
 
-def _columns(options: ScanOptions) -> tuple[str, ...]:
+def _side_file(options: ScanOptions) -> tuple[tuple[str, ...], tuple[DatasetInfo, ...]]:
+    """Columns and datasets of the positions file."""
     if options.positions_file is None:
-        return ()
+        return (), ()
+    places: tuple[DatasetInfo, ...] = ()
     try:
-        return column_names(options.positions_file)
+        places = position_datasets(options.positions_file)
+        return column_names(options.positions_file), places
     except ScanError:
-        # Opening the scan says what is wrong with the file.
-        return ()
+        # Opening the scan says what is wrong with the file, or with the dataset.
+        return (), places
 
 
 def _open(

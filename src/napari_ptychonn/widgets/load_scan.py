@@ -38,7 +38,7 @@ from napari_ptychonn.widgets.preview import (
     pattern_colours,
     positions_in_square,
 )
-from napari_ptychonn.widgets.recipe_box import RecipeBox
+from napari_ptychonn.widgets.recipe_box import RecipeBox, offer_text
 from napari_ptychonn.widgets.scan_layers import add_layers, make_layers
 from napari_ptychonn.widgets.sentence import Sentence
 from napari_ptychonn.widgets.window_words import in_the_window
@@ -180,7 +180,7 @@ class LoadScanWidget(QWidget):
             return
         look: Look = ended.result
         self._look_found = look
-        self.form.offer(look.entries, look.columns)
+        self.form.offer(look.entries, look.columns, look.places)
         self.form.take_guesses(look.guessed)
         self.recipe.offer(look.recipes)
         for error in look.broken:
@@ -189,8 +189,8 @@ class LoadScanWidget(QWidget):
         offer = ""
         if self.recipe.applied:
             offer = f"With the recipe {self.recipe.applied}. "
-        elif look.recipes:
-            offer = f"The recipe {look.recipes[0].name} fits this file: choose it above. "
+        else:
+            offer = offer_text(look.recipes)
         if look.opened is None:
             self._show_glimpse(look.glimpse)
             self.text.setPlainText(look.chosen)
@@ -272,7 +272,7 @@ class LoadScanWidget(QWidget):
 
     def _offer_recipes(self, look: Look) -> None:
         infos = [entry.info for entry in look.entries]
-        self.recipe.offer(recipes.fitting(recipes.stored().recipes, infos))
+        self.recipe.offer(recipes.ways(recipes.stored().recipes, infos))
 
     def _say_once(self, error: PtychonnError) -> None:
         if str(error) not in self._said:

@@ -22,6 +22,7 @@ from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.detector_fold import MASK_FILES
 from napari_ptychonn.widgets.jobs import Ended, JobRunner
 from napari_ptychonn.widgets.layers import scans_in
+from napari_ptychonn.widgets.mask_count import MaskCount
 from napari_ptychonn.widgets.mask_layers import add_mask_layers, mask_labels, mask_layer
 from napari_ptychonn.widgets.placement import KEY
 from napari_ptychonn.widgets.sentence import Sentence
@@ -57,7 +58,7 @@ class MaskEditor(QWidget):
         self._pending: Scan | None = None
         self.edit = QPushButton("Edit mask")
         self.open, self.save = QPushButton("Open mask…"), QPushButton("Save mask…")
-        self.status = Sentence()
+        self.count, self.status = MaskCount(), Sentence()
         self.runner = JobRunner(napari_viewer)
         self._lay_out()
         self._connect()
@@ -97,6 +98,7 @@ class MaskEditor(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row)
+        column.addWidget(self.count)
         column.addWidget(self.status)
 
     def _connect(self) -> None:
@@ -113,6 +115,7 @@ class MaskEditor(QWidget):
         def forget() -> None:
             for event in sources:
                 event.disconnect(follow)
+            self.count.leave()
 
         stop_when_closed(self, [self.runner], hidden=self._was_hidden, gone=forget)
 
@@ -133,7 +136,9 @@ class MaskEditor(QWidget):
 
     def _show_readiness(self, _event: object = None) -> None:
         scan = self._scan()
-        has_layer = self._painted() is not None
+        found = self._painted()
+        has_layer = found is not None
+        self.count.follow(None if found is None else found[1])
         self.edit.setEnabled(scan is not None)
         self.edit.setToolTip(
             f"Show the mask of {scan.name} over its mean pattern" if scan else "Load a scan first"

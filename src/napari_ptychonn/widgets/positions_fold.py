@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QWidget
 
+from napari_ptychonn.scan.dataset_info import DatasetInfo
+from napari_ptychonn.scan.sidefiles import WITH_DATASET
 from napari_ptychonn.widgets.file_line import FileLine
 from napari_ptychonn.widgets.fold import Fold
 from napari_ptychonn.widgets.network_box import keep_narrow
+from napari_ptychonn.widgets.path_box import PathBox
 
 __all__ = ["PositionsFold"]
 
@@ -20,6 +23,7 @@ UNITS = (
     ("as recorded", None), ("m", "m"), ("mm", "mm"), ("µm", "um"), ("nm", "nm"),
     ("object pixels", "px"),
 )  # fmt: skip
+AS_FOUND = "as found"
 MINUS = "; a minus before it turns the sign around"
 
 
@@ -37,6 +41,7 @@ class PositionsFold(Fold):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Positions", parent)
         self.file = FileLine("file with positions", POSITION_FILES)
+        self.dataset, self._offered_of = PathBox(), ""
         self.columns = (QComboBox(), QComboBox())
         self.unit = QComboBox()
         self.raster = (QLineEdit(), QLineEdit(), QLineEdit())
@@ -45,6 +50,7 @@ class PositionsFold(Fold):
         for line, hint in zip(self.raster, ("rows", "columns", "step"), strict=True):
             line.setPlaceholderText(hint)
         keep_narrow(self.unit)
+        keep_narrow(self.dataset)
         for box, axis in zip(self.columns, "yx", strict=True):
             box.setEditable(True)
             keep_narrow(box)
@@ -56,11 +62,13 @@ class PositionsFold(Fold):
                 f"The column of {axis}, by heading or by number from 0{MINUS}.\nEmpty: as headed"
             )
         self.rows.addRow("From file", self.file)
+        self.rows.addRow("Dataset", self.dataset)
         self.rows.addRow("Columns", _row(*self.columns))
         self.rows.addRow("or raster", _row(*self.raster[:2], QLabel("by"), self.raster[2]))
         self.rows.addRow("Unit", self.unit)
         self._explain()
         self._listen()
+        self.offer_datasets(())
 
     def column_names(self) -> tuple[str, str]:
         """Columns of y and x as they stand there; empty where it is left to the file."""
@@ -86,6 +94,7 @@ class PositionsFold(Fold):
     def clear(self) -> None:
         """Leave everything to the file."""
         self.offer_columns(())
+        self.offer_datasets(())
         self.set_state("", ("", ""), ("", "", ""), None)
 
     def offer_columns(self, names: Sequence[str]) -> None:
@@ -98,23 +107,51 @@ class PositionsFold(Fold):
             box.setEditText(text)
             box.blockSignals(before)
 
+    def offer_datasets(self, infos: Sequence[DatasetInfo]) -> None:
+        """Offer the datasets of the file; the one that is typed after its name is chosen."""
+        self._offered_of, typed = _split(self.file.path())
+        self.dataset.clear()
+        self.dataset.addItem(AS_FOUND, None)
+        for info in infos:
+            self.dataset.addItem(f"{info.path}  {info.shape} {info.dtype}", info.path)
+        self.dataset.setCurrentIndex(self.dataset.findData(typed) if typed else 0)
+        self.rows.setRowVisible(self.dataset, bool(infos))
+
     def _explain(self) -> None:
         self.file.line.setToolTip("A table, or FILE.h5:/dataset")
+        self.dataset.setToolTip("Which dataset of the file the positions are")
         for line, what in zip(self.raster, ("rows", "points in a row"), strict=False):
             line.setToolTip(f"Number of {what}, where no file has positions")
         self.raster[2].setToolTip("Between neighbours along both axes, in the unit below")
         self.unit.setToolTip("Unit of the positions, or of the raster's step")
 
     def _listen(self) -> None:
-        self.file.changed.connect(self._touched)
+        self.file.changed.connect(self._another_file)
+        self.dataset.activated.connect(self._choose_dataset)
         self.unit.currentIndexChanged.connect(self._touched)
         for box in self.columns:
             box.currentTextChanged.connect(self._touched)
         for line in self.raster:
             line.textEdited.connect(self._touched)
 
+    def _choose_dataset(self) -> None:
+        dataset = self.dataset.currentData()
+        # The line says it all, as it does in the shell and in a recipe.
+        self.file.set_path(f"{self._offered_of}:{dataset}" if dataset else self._offered_of)
+
+    def _another_file(self, path: str) -> None:
+        if _split(path)[0] != self._offered_of:
+            self.offer_datasets(())
+        self._touched()
+
     def _touched(self) -> None:
         self.changed.emit()
+
+
+def _split(path: str) -> tuple[str, str]:
+    """A file and the dataset that is chosen in it, or nothing."""
+    match = WITH_DATASET.match(path)
+    return (match["file"], match["dataset"]) if match else (path, "")
 
 
 def _row(*widgets: QWidget) -> QWidget:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_ptychonn.scan.recipe import Recipe
+from napari_ptychonn.scan.recipe import Fitted, place_names
 from napari_ptychonn.widgets.network_box import keep_narrow
 
-__all__ = ["RecipeBox"]
+__all__ = ["RecipeBox", "offer_text"]
 
 HINT = "name, then Save"
+MOST_NAMED = 4
+"""Groups that the sentence lists; the box lists them all."""
 
 
 class RecipeBox(QWidget):
@@ -21,7 +23,7 @@ class RecipeBox(QWidget):
     Attributes
     ----------
     picked : Signal(object)
-        The :class:`Recipe` that was chosen.
+        The :class:`~napari_ptychonn.scan.recipe.Recipe` that was chosen.
     save, delete : Signal(str)
         The fields are to be saved under this name; the recipe of this name is to go.
     """
@@ -63,22 +65,26 @@ class RecipeBox(QWidget):
         """The name that stands there."""
         return self.box.currentText().strip()
 
-    def offer(self, recipes: Sequence[Recipe]) -> None:
-        """Offer recipes; the name that stands there stays."""
+    def offer(self, ways: Sequence[Fitted]) -> None:
+        """Offer recipes, one that fits several groups once for each; what stands there stays."""
         name = self.name()
         before = self.box.blockSignals(True)
         self.box.clear()
-        for recipe in recipes:
-            self.box.addItem(recipe.name, recipe)
-            said = "\n".join(f"{role}: {path}" for role, path in recipe.options.datasets.items())
-            self.box.setItemData(self.box.count() - 1, said, Qt.ItemDataRole.ToolTipRole)
+        for way, place in zip(ways, _places(ways), strict=True):
+            recipe = way.recipe
+            self.box.addItem(f"{recipe.name}: {place}" if place else recipe.name, recipe)
+            said = [f"{role}: {path}" for role, path in recipe.options.datasets.items()]
+            tip = "\n".join(filter(None, [way.text(), *said]))
+            self.box.setItemData(self.box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.box.setCurrentIndex(-1)
         self.box.setEditText(name)
         self.box.blockSignals(before)
         line = self.box.lineEdit()
         if line is not None:
-            fitting = len(recipes)
+            fitting = len(ways)
             one = f"{fitting} fits this file" if fitting == 1 else f"{fitting} fit this file"
+            if len({way.recipe.name for way in ways}) < fitting:
+                one = f"choose one of {fitting}"
             line.setPlaceholderText(one if fitting else HINT)
         self._show_readiness()
 
@@ -105,4 +111,36 @@ class RecipeBox(QWidget):
 
     def _show_readiness(self) -> None:
         self.save_button.setEnabled(bool(self.name()))
-        self.delete_button.setEnabled(self.box.findText(self.name()) >= 0)
+        offered = [self.box.itemData(row).name for row in range(self.box.count())]
+        self.delete_button.setEnabled(self.name() in offered)
+
+
+def offer_text(ways: Sequence[Fitted]) -> str:
+    """Say which recipe fits the file best, or which groups of the file it fits."""
+    if not ways:
+        return ""
+    name = ways[0].recipe.name
+    same = [way for way in ways if way.recipe.name == name]
+    if len(same) == 1:
+        said = f" ({ways[0].text()})" if ways[0].renaming else ""
+        return f"The recipe {name} fits this file{said}: choose it beside Recipe. "
+    places = place_names(same)
+    shown, rest = "; ".join(places[:MOST_NAMED]), len(places) - MOST_NAMED
+    shown += f" and {rest} more" if rest > 0 else ""
+    return (
+        f"The recipe {name} fits several groups of this file: choose one beside Recipe ({shown}). "
+    )
+
+
+def _places(ways: Sequence[Fitted]) -> list[str]:
+    """What tells each from the others of its recipe; empty where there is no other."""
+    by_name: dict[str, list[Fitted]] = {}
+    for way in ways:
+        by_name.setdefault(way.recipe.name, []).append(way)
+    places = {
+        id(way): place
+        for same in by_name.values()
+        for way, place in zip(same, place_names(same), strict=True)
+        if len(same) > 1
+    }
+    return [places.get(id(way), "") for way in ways]

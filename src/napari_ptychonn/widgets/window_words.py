@@ -13,6 +13,7 @@ DOCK = "Load scan"
 FIELDS = {
     "dataset": "Datasets",
     "positions": "Positions > From file",
+    "positions-dataset": "Positions > Dataset",
     "positions-columns": "Positions > Columns",
     "positions-unit": "Positions > Unit",
     "raster": "Positions > or raster",
@@ -31,6 +32,8 @@ _OPTION = re.compile(
     # Placeholders mean nothing beside a field; a value (scan.h5:/a, 20,30,1e-6) does.
     r"(?: (?P<role>[a-z_]+|ROLE)=/PATH| [A-Z]+(?:,[A-Z]+)*\b(?![.:])| m\|[a-z|]+)?"
 )
+_ONE_OF_SEVERAL = re.compile(r"--positions [^()]+:/DATASET\b")
+"""One option in the shell, but a field of its own in the window."""
 
 
 def in_the_window(error: BaseException | str) -> str:
@@ -51,7 +54,8 @@ def in_the_window(error: BaseException | str) -> str:
         named.append(field)
         return f"'{field}'"
 
-    return _OPTION.sub(field_of, str(error))
+    words = _ONE_OF_SEVERAL.sub("--positions-dataset", str(error))
+    return _OPTION.sub(field_of, words)
 
 
 def as_notification(error: PtychonnError) -> str:

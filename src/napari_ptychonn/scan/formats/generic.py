@@ -34,7 +34,7 @@ AMPLITUDES = ("diffamp", "diff3d", "diffraction")
 class Generic:
     """HDF5 and npz files with chosen datasets."""
 
-    name: str = field(default="generic", init=False)
+    name: str = field(default="datasets by name", init=False)
 
     def detect(self, container: Container) -> bool:
         """Whether names and shapes give patterns and matching positions away."""
