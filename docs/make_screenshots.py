@@ -1,6 +1,7 @@
 """Makes the pictures of docs/images: the plugin in use on the sample scan.
 
 Needs a display of 1280 × 800 or more, or ``xvfb-run -a -s "-screen 0 1280x800x24"`` before it.
+Those of the fine-tuning tutorial are made by ``make_tutorial.py``.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,28 +37,32 @@ SIZE = (1280, 800)
 ZOOM = 1.45
 """Of the finished object: as large as it can be beside the colorbars."""
 LARGEST_FILE = 400_000
-STEPS = 320
-LOOKS = 4
-"""Of the training, looks at the held-out points before the picture is taken."""
 PLUGIN = "napari-ptychonn"
 SAMPLE = "circuit-zone-plate"
-PATIENCE_S = 600.0
+PATIENCE_S = 1800.0
 
 
 def main() -> None:
-    """Make all pictures."""
-    # Inside the folder, so that the pictures show the file's name and no path.
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        # The person's own theme and last settings are not what a reader has.
-        os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari.yaml")
-        os.environ[NETWORKS_VARIABLE] = str(Path(folder) / "networks")
-        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+    """Make all pictures but the tutorial's."""
+    with as_a_new_person():
         path = Path(f"{SAMPLE}.cxi")
         scan = sample_scan(SAMPLE)
         write_cxi(path, scan)
         unknown = Path("lab_0107.h5")
         write_unknown(unknown, scan)
         take_pictures(path, unknown)
+
+
+@contextlib.contextmanager
+def as_a_new_person() -> Iterator[None]:
+    """Work in an empty folder, with nothing set and no networks of one's own."""
+    # Inside the folder, so that the pictures show the file's name and no path.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        # The person's own theme and last settings are not what a reader has.
+        os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari.yaml")
+        os.environ[NETWORKS_VARIABLE] = str(Path(folder) / "networks")
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+        yield
 
 
 def write_unknown(path: Path, scan: Scan) -> None:
@@ -87,11 +91,7 @@ def write_unknown(path: Path, scan: Scan) -> None:
 
 def take_pictures(path: Path, unknown: Path) -> None:
     """Go the way of a person from the file to the object, with a picture at each stop."""
-    import napari
-
-    IMAGES.mkdir(exist_ok=True)
-    viewer = napari.Viewer(title="napari")
-    viewer.window._qt_window.setGeometry(0, 0, *SIZE)
+    viewer = open_window()
     viewer.open(path, plugin=PLUGIN)
 
     frame, load_scan = viewer.window.add_plugin_dock_widget(PLUGIN, "Load scan")
@@ -110,33 +110,16 @@ def take_pictures(path: Path, unknown: Path) -> None:
     reconstruct.ended.connect(ended.append)
     reconstruct.runner.progress.connect(lambda _stage, fraction, _left: fractions.append(fraction))
     reconstruct.run.click()
-    wait_until(lambda: bool(ended) or max(fractions, default=0.0) > 0.15)
+    wait_until(lambda: bool(ended) or max(fractions, default=0.0) > 0.5)
     take(viewer, "reconstruct_running")
     wait_until(lambda: bool(ended))
     # What lies on the object or beside it.
     for layer in viewer.layers:
         if layer.name.endswith(("positions", "misfit", "patterns", "patches")):
             layer.visible = False
-    camera, (low, high) = viewer.scene.camera, viewer.layers[f"{SAMPLE} object phase"].extent.world
-    camera.center = (low + high)[-2:] / 2
-    camera.zoom *= ZOOM
+    look_at(viewer, f"{SAMPLE} object phase")
     take(viewer, "window")
     viewer.window.remove_dock_widget(frame)
-
-    _, finetune = viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
-    for layer in viewer.layers:
-        layer.visible = False
-    form = finetune.form
-    # Steps, and not minutes: the picture is the same on a slower machine.
-    form.show_state(replace(form.state(), length=STEPS, unit="steps", device="cpu"))
-    looks: list[object] = []
-    finetune.runner.metrics.connect(looks.append)
-    finetune.controls.start.click()
-    wait_until(lambda: len(looks) >= LOOKS)
-    finetune.controls.pause.click()
-    take(viewer, "finetune")
-    finetune.controls.cancel.click()
-    wait_until(lambda: not finetune.runner.running)
     viewer.close()
 
 
@@ -158,6 +141,23 @@ def take_unknown(viewer: napari.Viewer, load_scan: LoadScanWidget, path: Path) -
     bring_into_view(form.folds["Orientation"])
     take(viewer, "orientation", of=load_scan)
     form.folds["Orientation"].set_open(False)
+
+
+def open_window() -> napari.Viewer:
+    """Open a window of the size that the pictures have."""
+    import napari
+
+    viewer = napari.Viewer(title="napari")
+    viewer.window._qt_window.setGeometry(0, 0, *SIZE)
+    return viewer
+
+
+def look_at(viewer: napari.Viewer, name: str) -> None:
+    """Turn the camera to a layer, and come near."""
+    low, high = viewer.layers[name].extent.world
+    viewer.reset_view()
+    viewer.scene.camera.center = (low + high)[-2:] / 2
+    viewer.scene.camera.zoom *= ZOOM
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
@@ -191,6 +191,7 @@ def take(viewer: napari.Viewer, name: str, *, of: QWidget | None = None) -> None
         The picture has another size than meant, or is too large a file.
     """
     settle()
+    IMAGES.mkdir(exist_ok=True)
     picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
     path, size = IMAGES / f"{name}.png", SIZE
     if of is not None:

@@ -120,6 +120,6 @@ def _convert_result(source: Path, output: Path, kind: str, *, quiet: bool) -> No
     write_product(output, result)
     if not quiet:
         height, width = result.object.shape
-        typer.echo(f"{output}: object of {height} × {width} pixels, from a {result.format}")
+        typer.echo(f"{output}: object of {height} × {width} pixels ({result.format})")
         for sentence in result.notes:
             typer.echo(f"  {sentence}")

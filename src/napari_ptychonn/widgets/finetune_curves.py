@@ -18,6 +18,8 @@ __all__ = ["LossCurves"]
 LOW_PX, HIGH_PX = 150, 260
 MARK_PX = 13
 TICK_EVERY_PX = 40
+LABEL_OVERHANG_PX = 6
+"""By how much pyqtgraph puts an axis' label beyond its axis."""
 
 
 class LossCurves(pyqtgraph.PlotWidget):
@@ -40,6 +42,7 @@ class LossCurves(pyqtgraph.PlotWidget):
         self.hideButtons()
         self.setLabel("bottom", "steps")
         self.setLabel("left", "loss")
+        self.plotItem.layout.setContentsMargins(1, 1, 1, LABEL_OVERHANG_PX)
         # A loss of 0.01 is no "10 m".
         for side in ("left", "bottom"):
             self.getAxis(side).enableAutoSIPrefix(False)

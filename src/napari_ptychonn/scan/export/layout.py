@@ -117,7 +117,7 @@ def parts_of_result(result: ObjectResult) -> ProductParts:
     height, width = result.object.shape
     return ProductParts(
         name=result.path.stem,
-        comments=f"written by napari-ptychonn from a {result.format}",
+        comments=f"written by napari-ptychonn; its object: {result.format}",
         object=result.object,
         is_start=result.is_start,
         pixel=result.pixel,
