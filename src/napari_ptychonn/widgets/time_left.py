@@ -18,13 +18,14 @@ class TimeLeft:
     """Estimates the seconds left; it counts down and does not jump.
 
     The pace is a mean over time that forgets; the estimate shown is the last one minus the
-    time that has passed, drawn towards what the pace says.
+    time that has passed, drawn towards what the pace says. Its clock starts with the first work
+    done: what comes before is loading.
     """
 
     def __init__(self) -> None:
         self.fraction = 0.0
         self._first: float | None = None
-        self._last = self._done = 0.0
+        self._last = self._done = self._before = 0.0
         self._pace: float | None = None
         self._shown: float | None = None
 
@@ -41,15 +42,17 @@ class TimeLeft:
         if total > 0:
             # Expected work may grow while the job goes on; a bar that runs back says nothing.
             self.fraction = min(1.0, max(self.fraction, done / total))
-        if self._first is None:
-            self._first, self._last, self._done = now, now, done
+        if self._first is None or self._done <= 0:
+            self._first = self._last = now
+            self._before = self._done = done
             return None
         passed = now - self._last
         if passed < SHORTEST_S or done < self._done:
             return self._shown
         forget = math.exp(-passed / MEMORY_S)
         # The overall pace is the first guess: one lucky batch must not set the clock.
-        known = (done / max(now - self._first, passed)) if self._pace is None else self._pace
+        overall = (done - self._before) / max(now - self._first, passed)
+        known = overall if self._pace is None else self._pace
         self._pace = forget * known + (1 - forget) * (done - self._done) / passed
         self._last, self._done = now, done
         if now - self._first < SETTLING_S or self._pace <= 0:
