@@ -26,6 +26,7 @@ from napari_ptychonn.scan.raster import raster_positions
 from napari_ptychonn.scan.selected import match_numbers
 from napari_ptychonn.scan.sidefiles import read_positions, read_probe
 from napari_ptychonn.scan.units import metres_per
+from napari_ptychonn.scan.unwritten import leave_out_unwritten
 from napari_ptychonn.scan.views import MaskedPatterns, OrientedPatterns
 from napari_ptychonn.words import counted
 
@@ -55,8 +56,9 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
     ScanError
         The scan cannot be used.
     """
-    contents = prepare_detector(contents, path, options)
-    contents = _with_side_files(crop_around_centre(contents), path, options)
+    # First, since what was never written has no bad pixels.
+    contents = leave_out_unwritten(_with_side_files(contents, path, options), path)
+    contents = crop_around_centre(prepare_detector(contents, path, options))
     notes = list(contents.assumptions)
     datasets = contents.datasets
     n_points = contents.patterns.shape[0]

@@ -8,12 +8,12 @@ napari_ptychonn.scan.views : The same patterns turned, cropped or masked.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import hdf5plugin  # noqa: F401  (registers the detectors' compression filters)
@@ -26,6 +26,8 @@ from napari_ptychonn.scan.counts import require_counts, require_stack
 from napari_ptychonn.scan.storage import DAMAGE
 
 __all__ = ["ArrayPatterns", "H5Patterns"]
+
+Looked = TypeVar("Looked")
 
 MAX_RUN_BYTES = 64 * 2**20
 """Frames that lie side by side are read together up to this size."""
@@ -141,6 +143,20 @@ class H5Patterns:
         height, width = self._stored_shape[-2:]
         return math.prod(self._stored_shape[:-2]), height, width
 
+    def look_at(self, look: Callable[[h5py.Dataset], Looked]) -> Looked:
+        """What `look` finds out about the dataset, which is open for as long as it takes.
+
+        Raises
+        ------
+        ScanError
+            The file cannot be read there.
+        """
+        with self._opened() as stored:
+            try:
+                return look(stored)
+            except DAMAGE as error:
+                raise self._gone(error) from None
+
     def as_stored(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Patterns `indices` as they are stored, (len(indices), H, W), nothing checked.
 
@@ -215,10 +231,15 @@ class H5Patterns:
             points = [divmod(point, columns) for point in range(start, stop)]
             return np.stack([read_part(stored, point) for point in points])
         except DAMAGE as error:
+            if stop - start > 1:
+                # To name the one that is to blame, if one alone can be read no more.
+                for number in range(start, stop):
+                    self._block(stored, number, number + 1)
+            frames = f"frame {start}" if stop - start == 1 else f"frames {start} to {stop - 1}"
             raise ScanError(
                 "patterns",
                 self.path,
-                f"frames {start} to {stop - 1} of {self.dataset} cannot be read: {error}",
+                f"{frames} of {self.dataset} cannot be read: {error}",
                 remedy="the file is damaged or a compression filter is missing: copy it again, "
                 "or install the filter that the message names",
             ) from None

@@ -115,13 +115,13 @@ def _require(dataset: h5py.Dataset, name: str, path: Path, depth: int) -> None:
     missing = [file for file in files if file != "." and not _present(own.parent, file)]
     if missing:
         first = _first_missing(own.parent, missing[0])
-        raise ScanError(
-            "dataset",
-            path,
-            f"{len(missing)} of the {counted(len(files), 'file')} that {name} is made of "
-            f"{'is' if len(missing) == 1 else 'are'} missing, the first is {first}",
-            remedy=f"copy the missing files into {own.parent}",
-        )
+        problem = f"{first}, the file that {name} is made of, is missing"
+        if len(files) > 1:
+            verb = "is missing:" if len(missing) == 1 else "are missing, the first is"
+            problem = f"{len(missing)} of the {len(files)} files that {name} is made of "
+            problem += f"{verb} {first}"
+        remedy = f"copy {first if len(missing) == 1 else 'the missing files'} into {own.parent}"
+        raise ScanError("dataset", path, problem, remedy=remedy)
     taken: dict[tuple[str, str], list[h5py.VDSmap]] = {}
     for source in sources:
         for file, number in _blocks(own.parent, source.file_name):
