@@ -132,7 +132,7 @@ def run_and_save(
     Exit
         With 130, where the user stopped the job; what there was is saved.
     """
-    from napari_ptychonn.reconstruction.output import require_writable
+    from napari_ptychonn.output import require_writable
 
     require_writable(output, "result")
     import numpy as np
