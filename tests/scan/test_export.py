@@ -197,7 +197,7 @@ def test_a_folder_that_is_not_there_is_made(tmp_path, scan):
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, scan):
     (tmp_path / "nowhere").touch()
     for write in (write_cxi, export_product, write_ptychi):
-        with pytest.raises(OutputError, match="nowhere.*cannot be written"):
+        with pytest.raises(OutputError, match=r"nowhere.*cannot be written"):
             write(tmp_path / "nowhere" / "out", scan)
 
 
