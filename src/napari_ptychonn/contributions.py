@@ -15,8 +15,8 @@ from napari.utils.notifications import show_error
 
 from napari_ptychonn import __version__
 from napari_ptychonn.errors import OutputError, PtychonnError, ScanError
+from napari_ptychonn.output import appearing
 from napari_ptychonn.reconstruction import product
-from napari_ptychonn.reconstruction.output import appearing
 from napari_ptychonn.reconstruction.pictures import Channel, save_tiff
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.container import open_container

@@ -109,6 +109,59 @@ def test_the_scan_is_never_overwritten(shell: Shell, scan_file: Path, tmp_path: 
         assert output.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["out.cxi", "run_dp.hdf5", "run_para.hdf5"])
+def test_the_name_of_what_a_result_cannot_be_is_refused(
+    shell: Shell, scan_file: Path, tmp_path: Path, name: str
+) -> None:
+    result = tmp_path / "product.h5"
+    assert shell("convert", scan_file, "-o", result, "-q").code == 0
+    ran = shell("convert", result, "-o", tmp_path / name)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert "without patterns" in ran.err
+    assert list(tmp_path.iterdir()) == [result]
+    assert shell("convert", result, "-o", tmp_path / name, "--to", "product").code == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--to", "product"), ("--to", "ptychi")])
+def test_hdf5_is_not_written_under_the_name_of_another_kind(
+    shell: Shell, scan_file: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    ran = shell("convert", scan_file, "-o", tmp_path / "product.npz", *options)
+    assert ran.code == 2
+    assert "HDF5 is written" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out.cxi", "run_dp.hdf5", "product.h5"])
+def test_what_cannot_be_written_is_refused_before_the_work(
+    shell: Shell, scan_file: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_ptychonn.commands import convert
+
+    monkeypatch.setattr(convert, "open_oriented", lambda *_, **__: pytest.fail("it worked"))
+    (tmp_path / "file").touch()
+    ran = shell("convert", scan_file, "-o", tmp_path / "file" / name)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.count("\n") == 1
+    assert "is not a folder (choose a folder" in ran.err
+
+
+def test_a_missing_folder_is_made(shell: Shell, scan_file: Path, tmp_path: Path) -> None:
+    ran = shell("convert", scan_file, "-o", tmp_path / "new" / "er" / "out.cxi", "-q")
+    assert ran == (0, "", "")
+    assert open_scan(tmp_path / "new" / "er" / "out.cxi").n_points == 49
+
+
+def test_a_product_says_nothing_of_the_patterns(
+    shell: Shell, scan_file: Path, tmp_path: Path
+) -> None:
+    said = "patterns are transposed"
+    asked = ("convert", scan_file, "--orientation", 4, "-o")
+    assert said in shell(*asked, tmp_path / "out.cxi").out
+    assert said not in shell(*asked, tmp_path / "product.h5").out
+
+
 def test_a_file_that_is_no_scan_ends_with_one_line(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "note.h5").write_text("no scan")
     ran = shell("convert", tmp_path / "note.h5", "-o", tmp_path / "out.cxi")

@@ -86,7 +86,9 @@ def test_a_wrong_pixel_is_said_even_to_the_quiet_and_not_applied(
 
 @pytest.mark.parametrize("wrong", ["9", "-1", "sideways"])
 def test_what_is_no_orientation_is_wrong_usage(shell: Shell, scan_file: Path, wrong: str) -> None:
-    assert shell("info", scan_file, f"--orientation={wrong}").code == 2
+    ran = shell("info", scan_file, f"--orientation={wrong}")
+    assert ran.code == 2
+    assert wrong != "sideways" or "neither auto nor search" in ran.err
 
 
 @pytest.fixture(scope="module")

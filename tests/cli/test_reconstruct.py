@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -142,6 +143,49 @@ def test_a_start_that_is_no_result_gets_one_line(
     for start in (tmp_path / "note.h5", tmp_path / "missing.h5"):
         ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--start", start)
         refused_in_one_line(ran, start.name)
+        assert f"{start}: result: " in ran.err
+    refused_in_one_line(
+        shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", "--start", tmp_path),
+        f"{tmp_path}: result: it is a folder",
+    )
+
+
+@pytest.mark.parametrize("option", ["probe", "positions", "mask"])
+def test_a_side_file_that_is_missing_or_foreign_is_called_what_it_is(
+    shell: Shell, scan_file: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "note.h5").write_text("nothing")
+    for file in (tmp_path / "note.h5", tmp_path / "missing.h5"):
+        ran = shell("reconstruct", scan_file, "-o", tmp_path / "r.h5", f"--{option}", file)
+        refused_in_one_line(ran, f"{file}: {option}: ")
+
+
+@pytest.mark.parametrize("option", [None, "--start", "--probe", "--positions", "--mask"])
+def test_a_file_without_permission_gets_one_line(
+    shell: Shell,
+    scan_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str | None,
+) -> None:
+    closed = tmp_path / "closed.h5"
+    shutil.copy(scan_file, closed)
+    allowed, opened = os.access, Path.open
+
+    def access(path: Any, mode: int, **more: Any) -> bool:
+        return Path(os.fsdecode(path)) != closed and allowed(path, mode, **more)
+
+    def refuse(path: Path, *arguments: Any, **more: Any) -> Any:
+        if path == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *arguments, **more)
+
+    # Root may read everything: the two are what a command would meet.
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr(Path, "open", refuse)
+    asked = (closed,) if option is None else (scan_file, option, closed)
+    ran = shell("reconstruct", *asked, "-o", tmp_path / "r.h5")
+    refused_in_one_line(ran, "cannot be read: Permission denied")
 
 
 @pytest.fixture

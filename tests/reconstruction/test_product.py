@@ -18,7 +18,7 @@ import pytest
 
 from napari_ptychonn.errors import OutputError, PtychonnError
 from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.reconstruction.output import require_writable
+from napari_ptychonn.output import require_writable
 from napari_ptychonn.reconstruction.product import load, save
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings, Region

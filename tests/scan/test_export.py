@@ -187,9 +187,17 @@ def test_patterns_that_break_off_leave_the_old_pair_and_nothing_else(tmp_path, s
     assert {path.name for path in tmp_path.iterdir()} == {*(p.name for p in pair), "source.cxi"}
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path, scan):
+def test_a_folder_that_is_not_there_is_made(tmp_path, scan):
+    for number, write in enumerate((write_cxi, export_product, write_ptychi)):
+        folder = tmp_path / f"new{number}" / "er"
+        write(folder / "out.h5", scan)
+        assert list(folder.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, scan):
+    (tmp_path / "nowhere").touch()
     for write in (write_cxi, export_product, write_ptychi):
-        with pytest.raises(OutputError, match="nowhere"):
+        with pytest.raises(OutputError, match=r"nowhere.*cannot be written"):
             write(tmp_path / "nowhere" / "out", scan)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 _KINDS = ("cxi", "ptychi", "product")
+_SUBJECTS = {"cxi": "CXI file", "ptychi": "pty-chi pair", "product": "product"}
+_NO_HDF5 = (".npz", ".npy", ".mat", ".csv", ".txt", ".png", ".tif", ".tiff")
+"""Endings of names that promise another kind of file than the ones that are written."""
 
 
 @spread_groups
@@ -28,7 +32,11 @@ def convert(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="The file; a pty-chi pair shares its name."
+            "--output",
+            "-o",
+            metavar="OUT",
+            readable=False,
+            help="The file; a pty-chi pair shares its name.",
         ),
     ],
     to: Annotated[
@@ -47,17 +55,26 @@ def convert(
     """Write a scan as CXI, as a pty-chi pair or as a ptychodus product; a result as a product."""
     if to is not None and to not in _KINDS:
         raise typer.BadParameter(f"{to!r} is not one of {', '.join(_KINDS)}", param_hint="--to")
+    if output.suffix.lower() in _NO_HDF5:
+        problem = f"HDF5 is written, and the name {output.name} says {output.suffix}: end it in .h5"
+        raise typer.BadParameter(problem, param_hint="--output")
     options = options_with(flags.recipe, scan, flags.options())
+    from napari_ptychonn.scan.inputs import scan_files
+    from napari_ptychonn.scan.orientation import orientation_note
     from napari_ptychonn.scan.results.open import holds_scan_too, is_result
 
     if not options.datasets and is_result(scan) and not holds_scan_too(scan):
-        _convert_result(scan, output, to or "product", quiet=quiet)
+        kind = to or _named(output) or "product"
+        _check(output, kind, scan_files(scan, options))
+        _require_product(scan, output, kind)
+        _convert_result(scan, output, quiet=quiet)
         return
     kind = to or _kind_of(output)
+    files = _check(output, kind, scan_files(scan, options))
     opened, _ = open_oriented(
         scan, options, flags.orientation, device="auto", quiet=quiet, for_good=True
     )
-    files = _write(opened, kind, scan, output, quiet=quiet)
+    _write(opened, kind, output, quiet=quiet)
     if not quiet:
         height, width = opened.pattern_shape
         names = " and ".join(str(file) for file in files)
@@ -65,11 +82,15 @@ def convert(
         if kind == "product":
             what = f"{opened.n_points} positions{'' if opened.probe is None else ', probe'}"
         typer.echo(f"{names}: {what}")
+        turned = orientation_note(opened.provenance.orientation)
         for sentence in opened.provenance.assumptions:
+            if kind == "product" and sentence == turned:
+                continue  # it holds no patterns
             typer.echo(f"  {sentence}")
 
 
-def _kind_of(output: Path) -> str:
+def _named(output: Path) -> str | None:
+    """What a name says is to be written; None where it says nothing."""
     from napari_ptychonn.scan.formats.ptychi import NAME
 
     if output.suffix.lower() == ".cxi":
@@ -78,19 +99,35 @@ def _kind_of(output: Path) -> str:
         return "ptychi"
     if "product" in output.stem.lower():
         return "product"
-    problem = f"the name {output.name} does not say what to write: give {'|'.join(_KINDS)}"
-    raise typer.BadParameter(problem, param_hint="--to")
+    return None
 
 
-def _write(scan: Scan, kind: str, source: Path, output: Path, *, quiet: bool) -> tuple[Path, ...]:
+def _kind_of(output: Path) -> str:
+    kind = _named(output)
+    if kind is None:
+        problem = f"the name {output.name} does not say what to write: give {'|'.join(_KINDS)}"
+        raise typer.BadParameter(problem, param_hint="--to")
+    return kind
+
+
+def _check(output: Path, kind: str, inputs: Iterable[Path]) -> tuple[Path, ...]:
+    """The files that will be written, once it is sure that they can and may be."""
+    from napari_ptychonn.output import require_writable
+    from napari_ptychonn.scan.export.ptychi import pair_of
+
+    files = pair_of(output) if kind == "ptychi" else (output,)
+    usage.refuse_overwriting(files, inputs)
+    for file in files:
+        require_writable(file, _SUBJECTS[kind])
+    return files
+
+
+def _write(scan: Scan, kind: str, output: Path, *, quiet: bool) -> None:
     from napari_ptychonn.commands.follow import progress_bar
     from napari_ptychonn.scan.export.cxi import write_cxi
     from napari_ptychonn.scan.export.product import write_product
-    from napari_ptychonn.scan.export.ptychi import pair_of, write_ptychi
+    from napari_ptychonn.scan.export.ptychi import write_ptychi
 
-    files = pair_of(output) if kind == "ptychi" else (output,)
-    for file in files:
-        usage.refuse_overwriting(source, file)
     with progress_bar(quiet=quiet) as bar:
         task = bar.add_task("writing", total=scan.n_points)
 
@@ -104,18 +141,19 @@ def _write(scan: Scan, kind: str, source: Path, output: Path, *, quiet: bool) ->
                 write_ptychi(output, scan, on_progress=on_progress)
             case _:
                 write_product(output, scan)
-    return files
 
 
-def _convert_result(source: Path, output: Path, kind: str, *, quiet: bool) -> None:
-    from napari_ptychonn.scan.export.product import write_product
-    from napari_ptychonn.scan.results.open import open_result
-
-    usage.refuse_overwriting(source, output)
+def _require_product(source: Path, output: Path, kind: str) -> None:
     if kind != "product":
         problem = f"{source} is a result without patterns"
         remedy = "give a scan, or --to product, or --dataset patterns=/PATH if there are any"
         raise OutputError(kind, output, problem, remedy=remedy)
+
+
+def _convert_result(source: Path, output: Path, *, quiet: bool) -> None:
+    from napari_ptychonn.scan.export.product import write_product
+    from napari_ptychonn.scan.results.open import open_result
+
     result = open_result(source)
     write_product(output, result)
     if not quiet:

@@ -212,8 +212,7 @@ def _check_output(output: Path, sources: list[Path], network: str) -> None:
         problem = f"{output} does not end with {SUFFIX}"
         raise typer.BadParameter(problem, param_hint="--output")
     # Resuming starts from that network again, so it must stay as it is.
-    for source in (*sources, resolve(network)):
-        usage.refuse_overwriting(source, output)
+    usage.refuse_overwriting([output], (*sources, resolve(network)))
 
 
 def _label(file: Path) -> ObjectResult:

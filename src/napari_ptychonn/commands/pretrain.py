@@ -67,7 +67,7 @@ def pretrain(
     """Train a network on samples and probes that are simulated on the fly."""
     if family not in ("ptychonn-probe", "ptychonn"):
         raise typer.BadParameter("choose ptychonn-probe or ptychonn", param_hint="--family")
-    from napari_ptychonn.reconstruction.output import require_writable
+    from napari_ptychonn.output import require_writable
 
     require_writable(output, "network")
     require_writable(folder / "checkpoint.pt", "checkpoint")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,11 +18,14 @@ from napari_ptychonn.commands.recipes import (
     options_with,
 )
 from napari_ptychonn.commands.scan_flags import SearchFlags
+from napari_ptychonn.output import require_writable
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 
 if TYPE_CHECKING:
+    from napari_ptychonn.reconstruction.pictures import Channel
     from napari_ptychonn.reconstruction.result import Reconstruction
     from napari_ptychonn.scan.model import Scan
+    from napari_ptychonn.scan.options import ScanOptions
     from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["reconstruct", "run_and_save"]
@@ -34,7 +37,8 @@ _DEFAULT = ReconstructionSettings()
 def reconstruct(
     scan: usage.ScanArgument,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT.h5", help="The result file.")
+        Path,
+        typer.Option("--output", "-o", metavar="OUT.h5", readable=False, help="The result file."),
     ],
     network: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Network; 'networks list' names them.")
@@ -50,6 +54,7 @@ def reconstruct(
         typer.Option(
             "--start",
             metavar="RESULT",
+            readable=False,
             help="Start from the object of a result, whichever program made it; with --passes 0 "
             "sweeps go on from it.",
         ),
@@ -91,13 +96,13 @@ def reconstruct(
         problem = "0 passes need an object to start from: give --start RESULT, or 1 pass or more"
         raise typer.BadParameter(problem, param_hint="--passes")
     options = options_with(flags.recipe, scan, flags.options())
-    for source in (scan, start):
-        if source is not None:
-            usage.refuse_overwriting(source, output)
+    kinds = (".png", ".tiff") if pictures else ()
+    files = [output, *(file for file, _, _ in _pictures(output, kinds))]
+    usage.refuse_overwriting(files, _inputs(scan, options, start, network))
+    require_writable(output, "result")
     begun = None if start is None else _start(start)
     opened, options = open_oriented(scan, options, flags.orientation, device=device, quiet=quiet)
     keep_recipe(save_recipe, scan, options)
-    kinds = (".png", ".tiff") if pictures else ()
     run_and_save(opened, settings, output, start=begun, picture_kinds=kinds, quiet=quiet)
 
 
@@ -132,8 +137,6 @@ def run_and_save(
     Exit
         With 130, where the user stopped the job; what there was is saved.
     """
-    from napari_ptychonn.reconstruction.output import require_writable
-
     require_writable(output, "result")
     import numpy as np
 
@@ -157,21 +160,36 @@ def run_and_save(
         raise typer.Exit(EXIT_STOPPED)
 
 
+def _inputs(scan: Path, options: ScanOptions, start: Path | None, network: str) -> Iterator[Path]:
+    from napari_ptychonn.scan.inputs import files_behind, scan_files
+
+    yield from scan_files(scan, options)
+    if start is not None:
+        yield from files_behind(start)
+    # The name of a stored network is no file here.
+    yield Path(network).expanduser()
+
+
 def _start(file: Path) -> ObjectResult:
     from napari_ptychonn.scan.results.open import open_result
 
     return open_result(file)
 
 
+def _pictures(output: Path, kinds: Iterable[str]) -> Iterator[tuple[Path, str, Channel]]:
+    """Each picture beside a result: its file, its kind and what it shows."""
+    channels: tuple[Channel, ...] = ("amplitude", "phase")
+    for kind in kinds:
+        for channel in channels:
+            yield output.with_name(f"{output.stem}_{channel}{kind}"), kind, channel
+
+
 def _save_pictures(result: Reconstruction, output: Path, kinds: Iterable[str]) -> list[Path]:
     from napari_ptychonn.reconstruction import pictures
 
     writers = {".png": pictures.save_png, ".tiff": pictures.save_tiff}
-    channels: tuple[pictures.Channel, ...] = ("amplitude", "phase")
     files = []
-    for kind in kinds:
-        for channel in channels:
-            path = output.with_name(f"{output.stem}_{channel}{kind}")
-            writers[kind](result, path, channel)
-            files.append(path)
+    for path, kind, channel in _pictures(output, kinds):
+        writers[kind](result, path, channel)
+        files.append(path)
     return files

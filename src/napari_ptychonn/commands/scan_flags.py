@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_ptychonn.commands.orientation import OrientationOption, as_option
+from napari_ptychonn.commands.orientation import SEARCH, OrientationOption, as_option
 from napari_ptychonn.commands.recipes import RecipeOption
 from napari_ptychonn.commands.usage import SCAN_PANEL, number_or_auto, usage_errors
 
@@ -44,6 +44,7 @@ class ScanFlags:
         typer.Option(
             "--positions",
             metavar="FILE",
+            readable=False,
             help="Positions (y, x) from another file: CSV, npy, npz, MDA or HDF5 (FILE:/dataset).",
             rich_help_panel=SCAN_PANEL,
         ),
@@ -53,6 +54,7 @@ class ScanFlags:
         typer.Option(
             "--probe",
             metavar="FILE",
+            readable=False,
             help="Probe from another file: npy, npz or HDF5 (FILE:/dataset).",
             rich_help_panel=SCAN_PANEL,
         ),
@@ -121,6 +123,7 @@ class ScanFlags:
         typer.Option(
             "--mask",
             metavar="FILE",
+            readable=False,
             help="Mask of the detector as stored, 0 = good: npy, TIFF, PNG, npz or HDF5 "
             "(FILE:/dataset).",
             rich_help_panel=_DETECTOR,
@@ -205,6 +208,8 @@ class SearchFlags(ScanFlags):
 
     def options(self) -> ScanOptions:
         """Those that open the scan first; to search, as its format says."""
+        if self.orientation != SEARCH:
+            number_or_auto(self.orientation, "--orientation", SEARCH)
         first = replace(self, orientation=as_option(self.orientation))
         # By its name: a dataclass with slots is another class than the one super() knows.
         return ScanFlags.options(first)

@@ -92,7 +92,7 @@ def simulate(
     quiet: usage.QuietOption = False,
 ) -> None:
     """Simulate a scan into a CXI file, with /truth/object and /truth/probe inside."""
-    from napari_ptychonn.reconstruction.output import require_writable
+    from napari_ptychonn.output import require_writable
     from napari_ptychonn.simulation.settings import SimulationSettings
     from napari_ptychonn.simulation.simulate import simulate_to_cxi
 

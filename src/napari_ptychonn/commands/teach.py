@@ -66,7 +66,7 @@ def check_wanted(wanted: Wanted, settings: FinetuneSettings, *, resume: bool) ->
     NetworkError
         The name is not free among the person's own networks.
     """
-    from napari_ptychonn.reconstruction.output import require_writable
+    from napari_ptychonn.output import require_writable
 
     checkpoint = _checkpoint(settings)
     require_writable(wanted.output, "network")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +25,13 @@ SCAN_PANEL = "What the file does not say"
 
 ScanArgument = Annotated[
     Path,
-    typer.Argument(metavar="SCAN", show_default=False, help="The scan: a HDF5, CXI or npz file."),
+    # Whether files can be read is said where they are read: that is no wrong usage.
+    typer.Argument(
+        metavar="SCAN",
+        show_default=False,
+        readable=False,
+        help="The scan: a HDF5, CXI or npz file.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
@@ -39,8 +45,17 @@ def usage_errors() -> Iterator[None]:
         raise typer.BadParameter(str(error)) from None
 
 
-def number_or_auto(text: str, option: str) -> int | Literal["auto"]:
+def number_or_auto(text: str, option: str, *others: str) -> int | Literal["auto"]:
     """Read ``auto`` or a whole number.
+
+    Parameters
+    ----------
+    text : str
+        What was typed.
+    option : str
+        The option, for the error.
+    *others : str
+        What the option may be besides, for the error.
 
     Raises
     ------
@@ -52,18 +67,30 @@ def number_or_auto(text: str, option: str) -> int | Literal["auto"]:
     try:
         return int(text)
     except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is neither auto nor a whole number", param_hint=option
-        ) from None
+        words = " nor ".join(("auto", *others, "a whole number"))
+        raise typer.BadParameter(f"{text!r} is neither {words}", param_hint=option) from None
 
 
-def refuse_overwriting(source: Path, output: Path) -> None:
-    """Refuse to write a result over the file that it is made from.
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write anything over a file that it is made from.
+
+    Parameters
+    ----------
+    outputs : iterable of Path
+        All files that will be written.
+    inputs : iterable of Path
+        All files that are read; looked for only where an output is there already.
 
     Raises
     ------
     BadParameter
-        Both are the same file.
+        An input and an output are the same file.
     """
-    if source.exists() and output.exists() and source.samefile(output):
-        raise typer.BadParameter(f"{output} is the input itself", param_hint="--output")
+    there = [output for output in outputs if output.exists()]
+    if not there:
+        return
+    for source in inputs:
+        for output in there:
+            if source.exists() and source.samefile(output):
+                problem = f"{output} is an input itself: choose another name"
+                raise typer.BadParameter(problem, param_hint="--output")

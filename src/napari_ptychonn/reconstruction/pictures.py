@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_ptychonn import __version__
-from napari_ptychonn.reconstruction.output import appearing
+from napari_ptychonn.output import appearing
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.model import LengthUnit
 

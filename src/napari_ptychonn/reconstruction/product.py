@@ -19,7 +19,7 @@ import numpy as np
 from napari_ptychonn import __version__
 from napari_ptychonn.errors import PtychonnError
 from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.reconstruction.output import appearing
+from napari_ptychonn.output import appearing
 from napari_ptychonn.reconstruction.result import Reconstruction, RunReport, StartedFrom
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings, Region
 from napari_ptychonn.scan.heaps import GuardedFile

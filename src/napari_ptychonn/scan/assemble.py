@@ -21,7 +21,7 @@ from napari_ptychonn.scan.mask import find_bad_pixels
 from napari_ptychonn.scan.model import HC_EV_M, Geometry, LengthUnit, Provenance, Scan
 from napari_ptychonn.scan.near_field import near_field_reason
 from napari_ptychonn.scan.options import ScanOptions
-from napari_ptychonn.scan.orientation import detect_dc, orientation_text, to_convention
+from napari_ptychonn.scan.orientation import detect_dc, orientation_note, to_convention
 from napari_ptychonn.scan.raster import raster_positions
 from napari_ptychonn.scan.selected import match_numbers
 from napari_ptychonn.scan.sidefiles import read_positions, read_probe
@@ -81,7 +81,7 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
     at_corner = _dc_at_corner(contents, _mean(statistics, background), options, notes)
     code = contents.orientation if options.orientation == "auto" else options.orientation
     if code:
-        notes.append(f"orientation {code}: patterns are {orientation_text(code)}")
+        notes.append(orientation_note(code))
     turned = statistics.turned(at_corner, code)
     del statistics  # of large frames there is no room for both
     mask = np.ones(turned.total.shape, bool)

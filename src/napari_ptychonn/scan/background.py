@@ -109,7 +109,7 @@ def _stored(given: str | Path, scan_file: Path) -> tuple[NDArray[Any], str]:
         return read_image(given, "background")
     if not file.is_file():
         raise ScanError("background", file, "there is no such file", remedy="check the path")
-    with open_container(file) as container:
+    with open_container(file, "background") as container:
         if file == scan_file and not container.has(dataset):
             problem = f"{dataset} is neither a file nor a dataset of the scan"
             remedy = "check the path, or give --background another one, or a number of counts"

@@ -32,6 +32,8 @@ from napari_ptychonn.scan.storage import (
 
 __all__ = ["Container", "DatasetInfo", "open_container"]
 
+SCAN_FILE = "scan file"
+"""What a file is, where nothing else is said."""
 FILTERS = {
     307: "bzip2", 32000: "lzf", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle",
     32013: "zfp", 32015: "zstd", 32017: "sz", 32018: "fcidecomp", 32024: "sz3", 32026: "blosc2",
@@ -75,18 +77,35 @@ class Container(Protocol):
 
 
 @contextmanager
-def open_container(path: str | Path) -> Iterator[Container]:
+def open_container(path: str | Path, subject: str = SCAN_FILE) -> Iterator[Container]:
     """Open a HDF5, npz or MATLAB file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    subject : str
+        What it is, for the error.
 
     Raises
     ------
     ScanError
         There is no such file, it is of another kind, or it is damaged.
     """
-    file = Path(path)
+    try:
+        with _opened(Path(path)) as container:
+            yield container
+    except ScanError as error:
+        if error.subject != SCAN_FILE or subject == SCAN_FILE:
+            raise
+        raise ScanError(subject, error.where, error.problem, remedy=error.remedy) from None
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Container]:
     if not file.is_file():
         problem = "it is a folder" if file.is_dir() else "there is no such file"
-        raise ScanError("scan file", file, problem, remedy="check the path")
+        raise ScanError(SCAN_FILE, file, problem, remedy="check the path")
     if zipfile.is_zipfile(file):
         with opened_zip(file) as archive:
             yield NpzContainer(file, archive)
@@ -111,21 +130,21 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     start, is_hdf5 = _start_of(path), h5py.is_hdf5(path)
     if not is_hdf5 and start[:2] == b"PK":
         remedy = "copy it again, or write it again"
-        raise ScanError("scan file", path, "it is a damaged npz (zip) file", remedy=remedy)
+        raise ScanError(SCAN_FILE, path, "it is a damaged npz (zip) file", remedy=remedy)
     if not is_hdf5 and path.suffix.lower() == ".mda":
         problem = "MDA files of EPICS hold positions, not patterns"
         remedy = "give it with --positions, and the file of the patterns as the scan"
-        raise ScanError("scan file", path, problem, remedy=remedy)
+        raise ScanError(SCAN_FILE, path, problem, remedy=remedy)
     if not is_hdf5:
         remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs), an npz or a MATLAB file"
         problem = "it is neither HDF5 nor npz nor MATLAB" if start else "it is empty"
-        raise ScanError("scan file", path, problem, remedy=remedy)
+        raise ScanError(SCAN_FILE, path, problem, remedy=remedy)
     try:
         h5file = GuardedFile(path)
     except OSError as error:
         reason = "it is truncated" if "truncated" in str(error) else f"cannot be opened: {error}"
         remedy = "copy it again, or wait until it is written and closed"
-        raise ScanError("scan file", path, reason, remedy=remedy) from None
+        raise ScanError(SCAN_FILE, path, reason, remedy=remedy) from None
     with h5file:
         try:
             yield h5file
@@ -133,7 +152,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
             if not h5file.is_damaged:
                 raise
             problem = f"it is damaged, a heap of its texts is broken: {error.problem}"
-            raise ScanError("scan file", path, problem, remedy="copy it again") from None
+            raise ScanError(SCAN_FILE, path, problem, remedy="copy it again") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +284,7 @@ def _start_of(path: Path) -> bytes:
             return stream.read(128)
     except OSError as error:
         raise ScanError(
-            "scan file", path, f"cannot be read: {error.strerror}", remedy="check its permissions"
+            SCAN_FILE, path, f"cannot be read: {error.strerror}", remedy="check its permissions"
         ) from None
 
 

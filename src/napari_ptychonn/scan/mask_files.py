@@ -157,7 +157,7 @@ def read_image(path: str | Path, role: str) -> tuple[NDArray[Any], str]:
     except DAMAGE as error:
         problem, remedy = f"cannot be read: {error}", "write the file again"
         raise ScanError(role, file, problem, remedy=remedy) from None
-    with open_container(file) as container:
+    with open_container(file, role) as container:
         name = dataset or _likely(container, role)
         return container.array(name), f"{file}:{name}"
 

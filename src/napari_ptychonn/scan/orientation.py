@@ -18,6 +18,7 @@ __all__ = [
     "detect_dc",
     "inverse_orientation",
     "orient",
+    "orientation_note",
     "orientation_text",
     "to_convention",
 ]
@@ -78,6 +79,11 @@ def orientation_text(code: int) -> str:
     """Say a code in words, for instance ``"transposed, y flipped"``."""
     words = [(4, "transposed"), (2, "y flipped"), (1, "x flipped")]
     return ", ".join(word for bit, word in words if code & bit) or "as stored"
+
+
+def orientation_note(code: int) -> str:
+    """The sentence that says how the patterns of a scan were turned."""
+    return f"orientation {code}: patterns are {orientation_text(code)}"
 
 
 def to_convention(array: NDArray[ScalarT], dc_at_corner: bool, code: int) -> NDArray[ScalarT]:

@@ -89,14 +89,14 @@ def read_positions(
     ScanError
         The file cannot be read, or holds no pairs of numbers.
     """
-    file, dataset = _split(path)
+    file, dataset = _split(path, "positions")
     ending = file.suffix.lower()
     if ending in TABLE_ENDINGS:
         return _from_table(_table(file), columns, layout if ending in TEXT_ENDINGS else None)
     if ending == ".npy":
         stored = read_npy(file, "positions")
         return SidePositions(_pairs(stored, file, file.name, columns), None, str(file))
-    with open_container(file) as container:
+    with open_container(file, "positions") as container:
         if dataset is None:
             for pair in POSITION_PAIRS:
                 if container.has(pair[0]) and container.has(pair[1]):
@@ -134,7 +134,7 @@ def column_names(path: str | Path) -> tuple[str, ...]:
     ScanError
         The file cannot be read.
     """
-    file, dataset = _split(path)
+    file, dataset = _split(path, "positions")
     if file.suffix.lower() in TABLE_ENDINGS:
         table = _table(file)
         return table.headings or _numbered(table.values.shape)
@@ -142,7 +142,7 @@ def column_names(path: str | Path) -> tuple[str, ...]:
         return _numbered(read_npy(file, "positions").shape)
     if dataset is None:
         return ()
-    with open_container(file) as container:
+    with open_container(file, "positions") as container:
         return _numbered(container.info(dataset).shape)
 
 
@@ -164,10 +164,10 @@ def position_datasets(path: str | Path) -> tuple[DatasetInfo, ...]:
     ScanError
         The file cannot be read.
     """
-    file, _ = _split(path)
+    file, _ = _split(path, "positions")
     if not WITH_DATASET.match(f"{file}:/dataset"):
         return ()
-    with open_container(file) as container:
+    with open_container(file, "positions") as container:
         return tuple(info for info in container.infos() if _holds_columns(info))
 
 
@@ -191,10 +191,10 @@ def read_probe(path: str | Path) -> tuple[NDArray[Any], str]:
     ScanError
         The file cannot be read, or has no probe.
     """
-    file, dataset = _split(path)
+    file, dataset = _split(path, "probe")
     if file.suffix.lower() == ".npy":
         return read_npy(file, "probe"), str(file)
-    with open_container(file) as container:
+    with open_container(file, "probe") as container:
         known = result_format(container) if dataset is None else None
         if known is not None:
             result = known.load(container)
@@ -213,11 +213,11 @@ def read_probe(path: str | Path) -> tuple[NDArray[Any], str]:
         return container.array(dataset), f"{file}:{dataset}"
 
 
-def _split(path: str | Path) -> tuple[Path, str | None]:
+def _split(path: str | Path, role: str) -> tuple[Path, str | None]:
     match = WITH_DATASET.match(str(path))
     file, dataset = (Path(match["file"]), match["dataset"]) if match else (Path(path), None)
     if not file.is_file():
-        raise ScanError("side file", file, "there is no such file", remedy="check the path")
+        raise ScanError(role, file, "there is no such file", remedy="check the path")
     return file, dataset
 
 

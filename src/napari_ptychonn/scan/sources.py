@@ -18,7 +18,15 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.heaps import GuardedFile
 from napari_ptychonn.words import counted
 
-__all__ = ["BLOCK", "MAX_DEPTH", "UNLIMITED", "broken_link", "numbered", "require_sources"]
+__all__ = [
+    "BLOCK",
+    "MAX_DEPTH",
+    "UNLIMITED",
+    "blocks",
+    "broken_link",
+    "numbered",
+    "require_sources",
+]
 
 MAX_DEPTH = 16
 """Links or virtual datasets that lead from one to the next; more are a circle."""
@@ -97,6 +105,28 @@ def broken_link(path: Path, name: str, depth: int = 0) -> tuple[str, str] | None
     return None
 
 
+def blocks(folder: Path, file: str) -> Iterator[tuple[str, int]]:
+    """Files that a name stands for, with their numbers.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the file that holds the virtual dataset.
+    file : str
+        A name in it; with ``%b``, files that are there.
+    """
+    if not BLOCK.search(file):
+        yield file, 0
+        return
+    place = folder / file
+    wanted = re.compile(r"(\d+)".join(map(re.escape, BLOCK.split(place.name)[::2])))
+    if not place.parent.is_dir():
+        return
+    for beside in sorted(place.parent.iterdir()):
+        if match := wanted.fullmatch(beside.name):
+            yield str(beside.relative_to(folder)), int(match[1])
+
+
 def numbered(name: str, number: int) -> str:
     """A name in which every ``%b`` is the number of a block."""
     return BLOCK.sub(lambda match: f"{number:{match[1]}d}", name)
@@ -124,7 +154,7 @@ def _require(dataset: h5py.Dataset, name: str, path: Path, depth: int) -> None:
         raise ScanError("dataset", path, problem, remedy=remedy)
     taken: dict[tuple[str, str], list[h5py.VDSmap]] = {}
     for source in sources:
-        for file, number in _blocks(own.parent, source.file_name):
+        for file, number in blocks(own.parent, source.file_name):
             inside = numbered(source.dset_name, number)
             taken.setdefault((file, inside), []).append(source)
     step = 1 + len(taken) // MAX_OPENED
@@ -219,23 +249,9 @@ def _first_missing(folder: Path, file: str) -> str | None:
     """The file that is missing first; of blocks, one before another that is there, or 0."""
     if not BLOCK.search(file):
         return file
-    numbers = {number for _, number in _blocks(folder, file)}
+    numbers = {number for _, number in blocks(folder, file)}
     expected = range(max(numbers, default=0) + 1)
     absent = next((number for number in expected if number not in numbers), None)
     if absent is None:
         return None
     return numbered(file, absent)
-
-
-def _blocks(folder: Path, file: str) -> Iterator[tuple[str, int]]:
-    """Files that a name stands for, with their numbers."""
-    if not BLOCK.search(file):
-        yield file, 0
-        return
-    place = folder / file
-    wanted = re.compile(r"(\d+)".join(map(re.escape, BLOCK.split(place.name)[::2])))
-    if not place.parent.is_dir():
-        return
-    for beside in sorted(place.parent.iterdir()):
-        if match := wanted.fullmatch(beside.name):
-            yield str(beside.relative_to(folder)), int(match[1])

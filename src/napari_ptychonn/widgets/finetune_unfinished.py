@@ -12,7 +12,7 @@ from typing import Any
 
 from napari_ptychonn.errors import OutputError
 from napari_ptychonn.network import folders
-from napari_ptychonn.reconstruction.output import appearing
+from napari_ptychonn.output import appearing
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.widgets.finetune_state import TeachingState, state_from_json
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
 
-from napari_ptychonn.errors import OutputError
+from napari_ptychonn.output import appearing_together
 
 __all__ = ["appearing_files"]
 
@@ -30,16 +29,5 @@ def appearing_files(subject: str, *paths: Path) -> Iterator[list[h5py.File]]:
     OutputError
         One cannot be written; what was there before is untouched.
     """
-    partial = [path.with_name(f"{path.name}.part") for path in paths]
-    try:
-        with ExitStack() as stack:
-            yield [stack.enter_context(h5py.File(path, "w")) for path in partial]
-        for part, path in zip(partial, paths, strict=True):
-            os.replace(part, path)  # noqa: PTH105  (the same on Windows, in one step)
-    except (OSError, RuntimeError) as error:  # the latter where h5py cannot flush on closing
-        remedy = "check that the folder exists, can be written to and has space left"
-        problem = f"cannot be written: {error}"
-        raise OutputError(subject, paths[0], problem, remedy=remedy) from None
-    finally:
-        for part in partial:
-            part.unlink(missing_ok=True)
+    with appearing_together(subject, *paths) as partial, ExitStack() as stack:
+        yield [stack.enter_context(h5py.File(path, "w")) for path in partial]

@@ -52,7 +52,7 @@ def open_result(path: str | Path) -> ObjectResult:
     ScanError
         The file cannot be read, or holds no object that is known.
     """
-    with open_container(path) as container:
+    with open_container(path, "result") as container:
         known = result_format(container)
         if known is None:
             programs = "napari-ptychonn, ptychodus, pty-chi, ptypy, PtychoShelves or PyNX"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from napari_ptychonn.errors import OutputError
 
-__all__ = ["appearing", "require_writable"]
+__all__ = ["appearing", "appearing_together", "require_writable"]
 
 _REMEDIES = {
     errno.ENOSPC: "free space, or choose another disk",
@@ -38,20 +38,43 @@ def appearing(path: str | Path, subject: str) -> Iterator[Path]:
     OutputError
         It cannot be written; a file that was there before is untouched.
     """
-    target = Path(path)
-    partial = _partial(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with appearing_together(subject, path) as (partial,):
         yield partial
-        partial.replace(target)
+
+
+@contextmanager
+def appearing_together(subject: str, *paths: str | Path) -> Iterator[list[Path]]:
+    """The same for several files: none appears before all are written.
+
+    Parameters
+    ----------
+    subject : str
+        What they are, for the error.
+    *paths : str or Path
+        The files.
+
+    Raises
+    ------
+    OutputError
+        One cannot be written; what was there before is untouched.
+    """
+    targets = [Path(path) for path in paths]
+    partial = [_partial(target) for target in targets]
+    try:
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        for part, target in zip(partial, targets, strict=True):
+            part.replace(target)
     except OSError as error:
-        raise _refusal(target, subject, error) from None
+        raise _refusal(targets[0], subject, error) from None
     except RuntimeError as error:
         # h5py says so where a file cannot be flushed while it is closed.
-        raise _refusal(target, subject, OSError(str(error))) from None
+        raise _refusal(targets[0], subject, OSError(str(error))) from None
     finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        for part in partial:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
 
 def require_writable(path: str | Path, subject: str) -> None:
