@@ -176,6 +176,41 @@ def test_a_dark_object_is_refused(bright, network):
         reconstruct(bright.simulation.scan, SWEEPS, network=network, start=dark)
 
 
+@pytest.mark.parametrize("factor", [1e30, 1e-30])
+def test_an_object_of_any_scale_is_scaled(bright, network, factor):
+    truth = bright.simulation.truth.object
+    start = truth_of(bright.simulation, object=truth * np.complex64(factor))
+    result = reconstruct(bright.simulation.scan, JUDGED, network=network, start=start)
+    assert result.report.start.gain * factor == pytest.approx(1, rel=0.01)
+
+
+def test_a_pixel_beyond_all_bounds_is_taken_as_unknown(bright, network):
+    plain = truth_of(bright.simulation)
+    wrong = truth_of(bright.simulation, object=plain.object.copy())
+    wrong.object[tuple(side // 2 for side in wrong.object.shape)] = 1e30
+    found = reconstruct(bright.simulation.scan, JUDGED, network=network, start=wrong)
+    assert found.report.start.gain == pytest.approx(1, rel=0.01)
+    assert "1 pixel brighter than" in said(found)
+
+
+def test_a_start_is_given_as_reconstruction_or_path_too(bright, network, tmp_path):
+    scan = bright.simulation.scan
+    first = reconstruct(scan, JUDGED, network=network, start=truth_of(bright.simulation))
+    save(first, tmp_path / "own.h5")
+    for start in (first, tmp_path / "own.h5", str(tmp_path / "own.h5")):
+        again = reconstruct(scan, JUDGED, network=network, start=start)
+        assert again.report.misfit == pytest.approx(first.report.misfit, rel=1e-2)
+    with pytest.raises(ScanError, match="Scan is no object to start from"):
+        reconstruct(scan, JUDGED, network=network, start=scan)
+
+
+def test_where_the_misfit_is_large_the_start_is_to_be_checked(bright, network):
+    start = truth_of(bright.simulation, positions=None)
+    start = replace(start, object=np.ascontiguousarray(start.object[::-1, ::-1]))
+    result = reconstruct(bright.simulation.scan, JUDGED, network=network, start=start)
+    assert "Check the object it starts from, the probe" in said(result)
+
+
 def test_a_ramp_that_another_probe_made_up_for_is_taken_out(bright, network):
     start = truth_of(bright.simulation)
     y, x = np.indices(start.object.shape)
