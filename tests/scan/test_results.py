@@ -238,6 +238,14 @@ def test_what_is_wrong_in_a_result_is_named(tmp_path, datasets, message):
     assert "wrong.h5" in str(caught.value)
 
 
+def test_a_number_that_is_none_is_written_as_people_do(tmp_path, result_world):
+    path = write_product(tmp_path / "p.h5", result_world)
+    with h5py.File(path, "r+") as file:
+        file["object"].attrs["center_y_m"] = np.nan
+    with pytest.raises(ScanError, match=r"object\.center_y_m is nan, .*\(correct the file\)"):
+        open_result(path)
+
+
 def test_results_of_other_layouts_that_are_broken_are_named(tmp_path, result_world):
     ptyr = write_ptyr(tmp_path / "run.ptyr", result_world)
     mat = write_fold_slice_result(tmp_path / "r.mat", result_world)
@@ -383,7 +391,7 @@ def test_positions_that_are_not_finite_are_left_out(raster_of):
     result, scan = raster_of(points, theirs)
     placed = placed_on(result, scan)
     np.testing.assert_allclose(np.asarray(placed.corner) / result.pixel, 10, atol=1e-6)
-    assert "2 of its 144 positions are left out" in placed.notes[0]
+    assert "2 of its 144 positions left out" in placed.notes[0]
     result, scan = raster_of(points, theirs * np.nan)
     with pytest.raises(ScanError, match=r"other\.h5: .*/there has no position that is finite"):
         placed_on(result, scan)

@@ -81,7 +81,7 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
     notes = []
     if not finite.all():
         left_out = len(places) - int(finite.sum())
-        notes.append(f"{left_out} of its {len(places)} positions are left out: not finite")
+        notes.append(f"{left_out} of its {len(places)} positions left out: not finite")
     pixel = np.asarray(scan.pixel_m or moved.pixel)
     theirs, ours = places[finite] / pixel, scan.positions[finite] / pixel
     shift_px, spread = _fit(theirs, ours)
@@ -113,7 +113,7 @@ def placed_on(result: ObjectResult, scan: Scan) -> ObjectResult:
 def _in_the_middle(result: ObjectResult, scan: Scan) -> ObjectResult:
     middle = (scan.positions.min(0) + scan.positions.max(0)) / 2
     corner = middle - np.asarray(result.pixel) * result.object.shape / 2
-    note = "its place is not known: its middle is put on the middle of the scan's points"
+    note = "its place is not known: its middle is put on that of the scan's points instead"
     return replace(result, corner=(float(corner[0]), float(corner[1])), notes=(*result.notes, note))
 
 
