@@ -35,7 +35,7 @@ def test_the_truth_has_the_misfit_that_photon_noise_leaves(bright):
     assert found.total == pytest.approx(again, rel=0.05)
     # ¼ for every pixel with a photon is the least: one that expects half a photon misses more.
     assert found.total / 4 < float(found.noise.sum() / found.counted.sum()) < found.total
-    assert found.alarm is None
+    assert found.alarm() is None
 
 
 def test_the_misfit_is_the_r_factor_of_every_pattern(bright):
@@ -52,13 +52,13 @@ def test_the_misfit_is_the_r_factor_of_every_pattern(bright):
 
 def test_a_wrong_object_raises_the_alarm_and_noise_does_not(bright, faint):
     angle = 6.28 * torch.rand(bright.frame.shape, generator=torch.Generator().manual_seed(0))
-    alarm = judged(bright, torch.polar(torch.ones_like(angle), angle)).alarm
+    alarm = judged(bright, torch.polar(torch.ones_like(angle), angle)).alarm()
     assert alarm is not None
     assert "do not trust this picture" in alarm
     # At a hundred photons the truth itself misses a large part, and photons are the reason.
     dark = judged(faint)
     assert dark.total > 0.1
-    assert dark.alarm is None
+    assert dark.alarm() is None
 
 
 def test_disagreement_is_larger_where_positions_are_wrong(bright):

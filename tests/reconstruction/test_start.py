@@ -18,7 +18,7 @@ from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.network.weights import Network
 from napari_ptychonn.reconstruction.as_result import as_result
-from napari_ptychonn.reconstruction.events import Finished, Snapshot
+from napari_ptychonn.reconstruction.events import Finished, Snapshot, never
 from napari_ptychonn.reconstruction.iterative import IterativeSettings, iterate
 from napari_ptychonn.reconstruction.job import reconstruct, reconstruct_events
 from napari_ptychonn.reconstruction.prepare import prepare
@@ -28,6 +28,7 @@ from napari_ptychonn.reconstruction.start import lay_start, scale_start
 from napari_ptychonn.scan.export.product import write_product
 from napari_ptychonn.scan.results.open import open_result
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.widgets.reconstruct_job import Order, reconstruction_events
 
 SWEEPS = ReconstructionSettings(device="cpu", passes=0, sweeps=1, batch_size=16)
 JUDGED = replace(SWEEPS, sweeps=0)
@@ -174,6 +175,51 @@ def test_a_dark_object_is_refused(bright, network):
     dark = truth_of(bright.simulation, object=np.zeros_like(bright.simulation.truth.object))
     with pytest.raises(ScanError, match="lets no light through"):
         reconstruct(bright.simulation.scan, SWEEPS, network=network, start=dark)
+
+
+@pytest.mark.parametrize("factor", [1e30, 1e-30])
+def test_an_object_of_any_scale_is_scaled(bright, network, factor):
+    truth = bright.simulation.truth.object
+    start = truth_of(bright.simulation, object=truth * np.complex64(factor))
+    result = reconstruct(bright.simulation.scan, JUDGED, network=network, start=start)
+    assert result.report.start.gain * factor == pytest.approx(1, rel=0.01)
+
+
+def test_a_pixel_beyond_all_bounds_is_taken_as_unknown(bright, network):
+    plain = truth_of(bright.simulation)
+    wrong = truth_of(bright.simulation, object=plain.object.copy())
+    wrong.object[tuple(side // 2 for side in wrong.object.shape)] = 1e30
+    found = reconstruct(bright.simulation.scan, JUDGED, network=network, start=wrong)
+    assert found.report.start.gain == pytest.approx(1, rel=0.01)
+    assert "1 pixel brighter than" in said(found)
+
+
+def test_a_start_is_given_as_reconstruction_or_path_too(bright, network, tmp_path):
+    scan = bright.simulation.scan
+    first = reconstruct(scan, JUDGED, network=network, start=truth_of(bright.simulation))
+    save(first, tmp_path / "own.h5")
+    for start in (first, tmp_path / "own.h5", str(tmp_path / "own.h5")):
+        again = reconstruct(scan, JUDGED, network=network, start=start)
+        assert again.report.misfit == pytest.approx(first.report.misfit, rel=1e-2)
+    with pytest.raises(ScanError, match="Scan is no object to start from"):
+        reconstruct(scan, JUDGED, network=network, start=scan)
+
+
+def test_the_window_says_that_a_start_is_of_another_scan(bright):
+    scan = bright.simulation.scan
+    first = reconstruct(scan, JUDGED, start=truth_of(bright.simulation))
+    other = replace(first, provenance=replace(first.provenance, path=Path("scan 7.h5")))
+    for made, is_said in ((first, False), (other, True)):
+        for event in reconstruction_events(Order(scan, JUDGED, made, "run 1"), never):
+            if isinstance(event, Finished):
+                assert ("of another scan, scan 7" in said(event.result)) is is_said
+
+
+def test_where_the_misfit_is_large_the_start_is_to_be_checked(bright, network):
+    start = truth_of(bright.simulation, positions=None)
+    start = replace(start, object=np.ascontiguousarray(start.object[::-1, ::-1]))
+    result = reconstruct(bright.simulation.scan, JUDGED, network=network, start=start)
+    assert "Check the object it starts from, the probe" in said(result)
 
 
 def test_a_ramp_that_another_probe_made_up_for_is_taken_out(bright, network):

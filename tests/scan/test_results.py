@@ -1,6 +1,7 @@
 """Results of every program give the patches that they were made of, at their positions."""
 
 from dataclasses import astuple, replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -35,6 +36,7 @@ from napari_ptychonn.scan.open import open_scan
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.results.open import holds_scan_too, is_result, open_result
 from napari_ptychonn.scan.results.place import placed_on
+from napari_ptychonn.scan.results.result import ObjectResult
 
 SQUARE = (10e-9, 10e-9)
 ODD = (61, 53)
@@ -236,6 +238,14 @@ def test_what_is_wrong_in_a_result_is_named(tmp_path, datasets, message):
     assert "wrong.h5" in str(caught.value)
 
 
+def test_a_number_that_is_none_is_written_as_people_do(tmp_path, result_world):
+    path = write_product(tmp_path / "p.h5", result_world)
+    with h5py.File(path, "r+") as file:
+        file["object"].attrs["center_y_m"] = np.nan
+    with pytest.raises(ScanError, match=r"object\.center_y_m is nan, .*\(correct the file\)"):
+        open_result(path)
+
+
 def test_results_of_other_layouts_that_are_broken_are_named(tmp_path, result_world):
     ptyr = write_ptyr(tmp_path / "run.ptyr", result_world)
     mat = write_fold_slice_result(tmp_path / "r.mat", result_world)
@@ -294,6 +304,116 @@ def test_a_result_without_matching_positions_stays_where_it_is(tmp_path, scan_of
         placed = placed_on(each, scan_of(result_world))
         assert placed.corner == result.corner
         assert said in placed.notes[-1]
+
+
+@pytest.fixture
+def raster_of(scan_of, result_world):
+    """A scan with these positions (N, 2) in pixels, and a result that was made at others."""
+    scan = scan_of(result_world)
+    pixel = np.asarray(result_world.pixel)
+
+    def make(points, theirs):
+        source = type("Some", (), {"shape": (len(points), 16, 16), "read": None})()
+        made = ObjectResult(
+            np.ones((200, 200), np.complex64), tuple(pixel), "m", (0.0, 0.0), Path("other.h5"),
+            "other", {"positions": "/there"}, positions=np.asarray(theirs) * pixel,
+        )  # fmt: skip
+        return made, replace(scan, patterns=source, positions=np.asarray(points) * pixel)
+
+    return make
+
+
+def raster(jitter=0.5, step=8.0, side=12):
+    points = step * np.stack(np.indices((side, side)), -1).reshape(-1, 2) + 30.0
+    return points + np.random.default_rng(3).normal(0, 1, points.shape) * jitter
+
+
+@pytest.mark.parametrize(
+    ("noise", "scale", "turn"),
+    [(0, 1, 0), (0.5, 1, 0), (3, 1, 0), (0, 1.1, 0), (0, 1, 0.08), (2, 0.93, 0.03)],
+)
+@pytest.mark.parametrize(("step", "side"), [(8.0, 12), (2.0, 40), (30.0, 5)])
+def test_refined_positions_are_those_of_the_scan(raster_of, noise, scale, turn, step, side):
+    points = raster(step=step, side=side)
+    middle = points.mean(0)
+    matrix = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    theirs = (points - middle) @ matrix.T + middle - (50.0, -20.0)
+    theirs += np.random.default_rng(0).normal(0, 1, points.shape) * noise
+    result, scan = raster_of(points, theirs)
+    placed = placed_on(result, scan)
+    # A median of hundreds of points; those of a scaled raster lie symmetrically about it.
+    moved = np.asarray(placed.corner) / result.pixel
+    np.testing.assert_allclose(moved, (50.0, -20.0), atol=2.5)
+    assert "moved by" in placed.notes[-1]
+
+
+@pytest.mark.parametrize("jitter", [0, 0.5])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda q: q * (1, -1), "mirrored in x they do"),
+        (lambda q: q * (-1, 1), "mirrored in y they do"),
+        (lambda q: -q, "turned by 180° they do"),
+        (lambda q: q[:, ::-1], "with x and y exchanged they do"),
+        (lambda q: 120 + q[:, ::-1] * (1, -1), "turned by 90°, y to x they do"),
+        (lambda q: q * 1.6, "the scan:"),
+        (lambda q: np.random.default_rng(1).uniform(0, 100, q.shape), "the scan:"),
+        (lambda q: np.random.default_rng(1).permutation(q) + 3, "the scan:"),
+    ],
+)
+def test_positions_that_are_not_the_scan_s_are_refused(raster_of, jitter, change, said):
+    points = raster(jitter)
+    result, scan = raster_of(points, change(points) + 0.01)
+    with pytest.raises(ScanError, match=r"the positions of the result \(/there\)") as told:
+        placed_on(result, scan)
+    assert said in f"{told.value.problem}:"
+    assert "other.h5" in str(told.value)
+    assert "give another result" in told.value.remedy
+
+
+def test_the_scan_s_positions_in_another_order_leave_the_result_where_it_is(raster_of):
+    points = raster()
+    for order in (np.random.default_rng(0).permutation(len(points)), np.arange(144)[::-1]):
+        result, scan = raster_of(points, points[order])
+        placed = placed_on(result, scan)
+        assert placed.corner == result.corner
+        assert "in another order" in placed.notes[-1]
+    # Without jitter a list from the end is a raster that was turned: nobody can tell.
+    plain = raster(0)
+    with pytest.raises(ScanError, match="turned by 180°"):
+        placed_on(*raster_of(plain, plain[::-1]))
+
+
+def test_positions_that_are_not_finite_are_left_out(raster_of):
+    points = raster()
+    theirs = points - 10
+    theirs[[3, 70], [0, 1]] = np.nan
+    result, scan = raster_of(points, theirs)
+    placed = placed_on(result, scan)
+    np.testing.assert_allclose(np.asarray(placed.corner) / result.pixel, 10, atol=1e-6)
+    assert "2 of its 144 positions left out" in placed.notes[0]
+    result, scan = raster_of(points, theirs * np.nan)
+    with pytest.raises(ScanError, match=r"other\.h5: .*/there has no position that is finite"):
+        placed_on(result, scan)
+
+
+def test_a_result_whose_place_is_not_known_comes_to_the_middle_of_the_scan(raster_of, tmp_path):
+    points = raster()
+    result, scan = raster_of(points, points)
+    placed = placed_on(replace(result, positions=None, is_placed=False), scan)
+    there = np.asarray(placed.corner) / result.pixel + 100
+    np.testing.assert_allclose(there, (points.min(0) + points.max(0)) / 2)
+    assert "its place is not known" in placed.notes[-1]
+    with h5py.File(tmp_path / "image.cxi", "w") as file:
+        file["cxi_version"] = 160
+        file["entry_1/image_1/data"] = np.ones((20, 20), np.complex64)
+        file["entry_1/image_1/image_size"] = np.full(2, 1e-6)
+    assert not open_result(tmp_path / "image.cxi").is_placed
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_place_in_files_with_positions_is_known(tmp_path, result_world, name):
+    assert open_result(WRITERS[name][0](tmp_path / name, result_world)).is_placed
 
 
 # Probes from results

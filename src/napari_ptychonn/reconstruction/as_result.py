@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_ptychonn.errors import ScanError
 from napari_ptychonn.reconstruction.result import Reconstruction
+from napari_ptychonn.scan.results.open import open_result
 from napari_ptychonn.scan.results.result import ObjectResult
 
-__all__ = ["as_result"]
+__all__ = ["StartLike", "as_result", "as_start"]
+
+StartLike = ObjectResult | Reconstruction | Path | str
+"""What a job can start from."""
 
 
 def as_result(reconstruction: Reconstruction, name: str | None = None) -> ObjectResult:
@@ -35,3 +40,23 @@ def as_result(reconstruction: Reconstruction, name: str | None = None) -> Object
         energy_ev=None if geometry is None else geometry.energy_ev,
         distance_m=None if geometry is None else geometry.distance_m,
     )
+
+
+def as_start(start: StartLike) -> ObjectResult:
+    """A result of whatever a person gives to start from: one, a reconstruction, or a file.
+
+    Raises
+    ------
+    ScanError
+        It is none of them, or the file holds no object that is known.
+    """
+    if isinstance(start, ObjectResult):
+        return start
+    if isinstance(start, Reconstruction):
+        return as_result(start)
+    if isinstance(start, str | Path):
+        return open_result(start)
+    raise ScanError(
+        "start", None, f"{type(start).__name__} is no object to start from",
+        remedy="give a reconstruction, the path of a result, or what open_result returns",
+    )  # fmt: skip

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.optics.probe import guess_probes, scale_probe
+from napari_ptychonn.reconstruction.as_result import StartLike, as_start
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.events import ShouldStop, never
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
@@ -25,7 +26,6 @@ from napari_ptychonn.reconstruction.ptychi_task import PtychiTask, TaskStart, lo
 from napari_ptychonn.reconstruction.result import StartedFrom
 from napari_ptychonn.reconstruction.start import LaidStart, lay_start, scale_start
 from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["Engine", "Epoch", "IterativeSettings", "iterate"]
 
@@ -75,7 +75,7 @@ def iterate(
     settings: IterativeSettings,
     *,
     points: NDArray[np.intp] | None = None,
-    start_object: NDArray[np.complexfloating] | ObjectResult | None = None,
+    start_object: NDArray[np.complexfloating] | StartLike | None = None,
     start_probe: NDArray[np.complexfloating] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Epoch]:
@@ -92,10 +92,11 @@ def iterate(
         Which engine, and how.
     points : ndarray, (M,) intp, optional
         Numbers of the points to use; all of them by default.
-    start_object : ndarray, (H, W) complex, or ObjectResult, optional
+    start_object : ndarray, (H, W) complex, or as in :func:`~.job.reconstruct`, optional
         Object to start from: an array on the frame of these points (a reconstruction of the
-        same points has it), 1 where it is NaN; or a result of any program, which is moved,
-        resampled and scaled to the photons. By default it starts as 1.
+        same points has it), 1 where it is NaN; or a reconstruction, or the result of any
+        program by its path or opened, which is moved, resampled and scaled to the photons.
+        By default it starts as 1.
     start_probe : ndarray, (modes, h, w) complex, optional
         Probe to start from, √photons; by default the scan's, or that of a result to start
         from in place of a guess, or a guess from the mean pattern, brought to the photons of
@@ -127,11 +128,11 @@ def iterate(
     device = _device(settings.device)
     chosen = np.arange(scan.n_points) if points is None else np.asarray(points, np.intp)
     frame = make_frame(scan.positions_px[chosen], scan.pattern_shape)
-    if isinstance(start_object, ObjectResult):
-        begun: LaidStart | NDArray[np.complex64]
-        begun = lay_start(start_object, scan, frame, scan.pixel_m or (1.0, 1.0))
-    else:
+    begun: LaidStart | NDArray[np.complex64]
+    if start_object is None or isinstance(start_object, np.ndarray):
         begun = _start_object(start_object, frame)
+    else:
+        begun = lay_start(as_start(start_object), scan, frame, scan.pixel_m or (1.0, 1.0))
     given_probe = _given_probe(start_probe, scan.pattern_shape)
     return _epochs(scan, settings, chosen, frame, begun, given_probe, device, should_stop)
 

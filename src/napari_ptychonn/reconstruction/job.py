@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_ptychonn.network.weights import Network
+from napari_ptychonn.reconstruction.as_result import StartLike, as_start
 from napari_ptychonn.reconstruction.events import (
     Event,
     Finished,
@@ -23,7 +24,6 @@ from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.reconstruction.stages import Stages
 from napari_ptychonn.scan.model import Scan
-from napari_ptychonn.scan.results.result import ObjectResult
 
 __all__ = ["reconstruct", "reconstruct_events"]
 
@@ -33,7 +33,7 @@ def reconstruct(
     settings: ReconstructionSettings | None = None,
     *,
     network: Network | None = None,
-    start: ObjectResult | None = None,
+    start: StartLike | None = None,
     on_event: Callable[[Event[Reconstruction]], None] | None = None,
     should_stop: ShouldStop = never,
 ) -> Reconstruction:
@@ -47,11 +47,12 @@ def reconstruct(
         How; the defaults suit most scans.
     network : Network, optional
         A loaded network; None: the one that `settings` names.
-    start : ObjectResult, optional
-        Object of any program to start from, resampled and moved to the scan's points and
-        scaled to its photons (:func:`napari_ptychonn.scan.results.open.open_result`); None:
-        start flat. Its probe takes the place of a guess. With 0 passes, sweeps go on from it,
-        and with 0 sweeps, too, it is only judged.
+    start : Reconstruction, str, Path or ObjectResult, optional
+        Object to start from, resampled and moved to the scan's points and scaled to its
+        photons: a reconstruction, or the result of any program by its path or opened
+        (:func:`napari_ptychonn.scan.results.open.open_result`); None: start flat. Its probe
+        takes the place of a guess. With 0 passes, sweeps go on from it, and with 0 sweeps,
+        too, it is only judged.
     on_event : callable, optional
         Called with every event.
     should_stop : callable, optional
@@ -86,7 +87,7 @@ def reconstruct_events(
     settings: ReconstructionSettings,
     *,
     network: Network | None = None,
-    start: ObjectResult | None = None,
+    start: StartLike | None = None,
     chosen: NDArray[np.intp] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Event[Reconstruction]]:
@@ -108,7 +109,8 @@ def reconstruct_events(
     """
     started = time.perf_counter()
     torch.manual_seed(settings.seed)
-    prepared = prepare(scan, settings, network, start=start, chosen=chosen)
+    result_to_start = None if start is None else as_start(start)
+    prepared = prepare(scan, settings, network, start=result_to_start, chosen=chosen)
     for text in prepared.messages:
         yield Message(text)
     stages = Stages(prepared, should_stop)

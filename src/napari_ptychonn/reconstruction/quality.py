@@ -62,15 +62,20 @@ class PointMisfit:
         """
         return (self._spread / self._light.clamp_min(1e-30)).sqrt_()
 
-    @property
-    def alarm(self) -> str | None:
-        """A sentence where the misfit is large and photons are no excuse, else None."""
+    def alarm(self, *, started: bool = False) -> str | None:
+        """A sentence where the misfit is large and photons are no excuse, else None.
+
+        It names what to check, the object it starts from too where it `started` from one.
+        """
         floor = float(self.noise.nansum() / self.counted.nansum())
         if not self.total > max(_ALARMING, _ALARMING_OVER_NOISE * floor):
             return None
+        what = "the probe, the distance, the orientation and the positions"
+        if started:
+            what = f"the object it starts from, {what}"
         return (
             f"The misfit is {self.total:.3f}, where photon noise explains {floor:.3f}: do not "
-            "trust this picture. Check the probe, the distance, the orientation and the positions."
+            f"trust this picture. Check {what}."
         )
 
     def add_spread(self, pull: Tensor, power: Tensor, indices: Tensor) -> None:

@@ -310,8 +310,9 @@ class Stages:
             yield SmallerBatches.of(max(1, min(self._batch_size, job.frame.n_points) // 2))
         if isinstance(job.network.module, ProbeAwareNet):
             state.spread = state.misfit.disagreement
-        if state.misfit.alarm is not None:
-            yield Message(state.misfit.alarm)
+        alarm = state.misfit.alarm(started=job.start is not None)
+        if alarm is not None:
+            yield Message(alarm)
         yield self._work.progress("misfit", QUALITY_COST)
 
     def _may_show(self) -> bool:

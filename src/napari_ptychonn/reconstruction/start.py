@@ -8,7 +8,7 @@ to the one that was found together with the object.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from napari_ptychonn.reconstruction.sweeping import point_probes
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.results.place import placed_on
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.words import counted
 
 __all__ = ["LaidStart", "Start", "is_mostly_noise", "lay_start", "light_on", "scale_start"]
 
@@ -36,6 +37,8 @@ _SAME_PIXEL = 0.01
 _WORTH = 2
 """Whether it is the truth or that blurred by five pixels: a first pass like the third from a flat
 object leaves half the error of one like the first, which brings the photon noise back."""
+_ABSURD = 1e6
+"""Times the median amplitude: no sample is that bright, and one such pixel outshines all."""
 _MOSTLY_COVERED = 0.9
 _MOSTLY_SIGNAL = 0.8
 """Where a flat object is below this, a first sweep from it meets less than 0.4, the limit of the
@@ -117,7 +120,7 @@ def lay_start(
     ScanError
         It lies beside all points, or its unit is not known to the scan.
     """
-    placed = placed_on(result, scan)
+    placed = _without_absurd(placed_on(result, scan))
     object_, known = object_on(placed, frame, pixel)
     half = torch.tensor([side // 2 for side in frame.patch_shape], device=known.device)
     middles = frame.corners + half
@@ -179,13 +182,16 @@ def scale_start(
     rows = np.flatnonzero(laid.covered.cpu().numpy())
     corners = frame.corners.cpu().numpy()[rows].astype(np.float64)
     points = torch.from_numpy(rows[spread_evenly(corners, _SURVEYED)])
-    modelled, counted = 0.0, 0.0
+    modelled, measured = 0.0, 0.0
+    # Far from 1, the squares of float32 would be 0 or infinite.
+    level = _level(laid.object.abs().cpu().numpy())
+    object_ = laid.object / level
     for part in points.split(batch_size):
-        waves, counts = _seen(laid.object, measurements, frame, probe, part)
+        waves, counts = _seen(object_, measurements, frame, probe, part)
         # As many photons, not the least misfit: where the probe errs, that factor is too small.
         modelled += float((intensity(to_detector(waves)) * measurements.mask).sum())
-        counted += float((counts * measurements.mask).sum())
-    gain = math.sqrt(counted / modelled) if modelled > 0 else math.inf
+        measured += float((counts * measurements.mask).sum())
+    gain = math.sqrt(measured / modelled) if modelled > 0 else math.inf
     if not 0 < gain < math.inf:
         raise ScanError(
             "start", laid.source, "the object lets no light through where the scan has photons",
@@ -193,11 +199,11 @@ def scale_start(
         )  # fmt: skip
     covered = float(laid.covered.float().mean())
     return Start(
-        object=laid.object * gain,
-        record=StartedFrom(laid.source, laid.format, covered=covered, gain=gain),
+        object=object_ * gain,
+        record=StartedFrom(laid.source, laid.format, covered=covered, gain=gain / level),
         worth=0 if laid.is_flat or covered < _MOSTLY_COVERED else _WORTH,
         brings_probe=laid.probe is not None,
-        messages=(*laid.messages, f"Start: amplitudes times {gain:.3g} fit the photons."),
+        messages=(*laid.messages, f"Start: amplitudes times {gain / level:.3g} fit the photons."),
     )
 
 
@@ -237,6 +243,28 @@ def _seen(
     light = light if light.dim() == 4 else light[None]
     waves = exit_waves(light, cut_windows(object_, frame.indices(there)))
     return waves, measurements.counts(points, there)
+
+
+def _without_absurd(placed: ObjectResult) -> ObjectResult:
+    """The result with its pixels beyond all bounds unknown."""
+    amplitudes = np.abs(placed.object)
+    # Not a number is not more, and infinity is not known either.
+    absurd = np.isfinite(amplitudes) & (amplitudes > _ABSURD * _level(amplitudes))
+    count = int(absurd.sum())
+    if not count:
+        return placed
+    note = (
+        f"{counted(count, 'pixel')} brighter than {_ABSURD:.0e} times the median amplitude "
+        f"{'is' if count == 1 else 'are'} taken as not known"
+    )
+    unknown = np.where(absurd, np.complex64(np.nan), placed.object)
+    return replace(placed, object=unknown, notes=(*placed.notes, note))
+
+
+def _level(amplitudes: NDArray[np.float32]) -> float:
+    """Median of the amplitudes that are known and not 0; 1 where there are none."""
+    seen = amplitudes[np.isfinite(amplitudes) & (amplitudes > 0)]
+    return float(np.median(seen)) if seen.size else 1.0
 
 
 def _probe_for(

@@ -114,7 +114,12 @@ def attribute_number(container: Container, name: str, key: str) -> float | None:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise unusable(container, f"{name}.{key}", f"is {stored!r}, a number is needed")
+        # NumPy's scalars say their type when they are shown by repr.
+        shown = stored.item() if isinstance(stored, np.generic) else stored
+        raise ScanError(
+            "attribute", container.path, f"{name}.{key} is {shown!r}, a number is needed",
+            remedy="correct the file",
+        )  # fmt: skip
     return value
 
 

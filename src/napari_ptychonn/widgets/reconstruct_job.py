@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_ptychonn.reconstruction.as_result import as_result
@@ -53,4 +53,8 @@ def reconstruction_events(order: Order, should_stop: ShouldStop) -> Iterator[Eve
         start = open_result(order.start)
     elif order.start is not None:
         start = as_result(order.start, order.start_name)
+        if order.start.name != order.scan.name:
+            # Scans often have the same coordinates, so that another's object fits by chance.
+            note = f"it is of another scan, {order.start.name}"
+            start = replace(start, notes=(*start.notes, note))
     yield from reconstruct_events(order.scan, order.settings, start=start, should_stop=should_stop)

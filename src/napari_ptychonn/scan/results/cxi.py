@@ -71,6 +71,7 @@ class CxiObject:
             probe = np.ascontiguousarray(probe[:, ::-1]) if is_upside_down else probe
         else:
             del datasets["probe"]
+        positions = _positions(container, f"{entry}/positions/data", datasets)
         return ObjectResult(
             object=np.ascontiguousarray(sample),
             pixel=pixel,
@@ -82,8 +83,9 @@ class CxiObject:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=not (rows is None or columns is None) or positions is not None,
             probe=probe,
-            positions=_positions(container, f"{entry}/positions/data", datasets),
+            positions=positions,
             energy_ev=beam_energy_ev(container, f"{entry}/instrument_1/source_1/energy", "J"),
             distance_m=length_m(container, f"{entry}/instrument_1/detector_1/distance", "m"),
             notes=tuple(notes),

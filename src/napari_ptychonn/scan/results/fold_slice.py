@@ -73,6 +73,7 @@ class FoldSliceResult:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=positions is not None,
             probe=probe,
             positions=None if positions is None else positions * np.asarray(pixel),
             energy_ev=HC_EV_M / (wavelength * scale) if wavelength and wavelength > 0 else None,

@@ -68,6 +68,7 @@ class NslsMatlabResult:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=positions is not None,
             probe=probe,
             positions=positions,
             energy_ev=energy,

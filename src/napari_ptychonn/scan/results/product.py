@@ -85,6 +85,7 @@ class Product:
             path=container.path,
             format="napari-ptychonn" if container.has(f"{OWN}/misfit") else self.name,
             datasets=datasets,
+            is_placed=None not in centre or positions is not None,
             is_start=is_start,
             probe=None if probe is None else np.ascontiguousarray(probe),
             positions=positions,

@@ -69,6 +69,7 @@ class PtyChiResult:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=positions is not None,
             probe=probe,
             positions=positions,
             notes=tuple(notes),

@@ -80,6 +80,7 @@ class PtychodusCxi:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=None not in centre or positions is not None,
             probe=probe,
             positions=positions,
             energy_ev=beam_energy_ev(container, f"{ENTRY}/instrument_1/source_1/energy", "J"),

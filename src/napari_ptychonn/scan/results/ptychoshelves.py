@@ -106,6 +106,7 @@ class PtychoShelvesResult:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=corners is not None,
             probe=probe,
             positions=None if corners is None else corners * np.asarray(pixel),
             energy_ev=HC_EV_M / (wavelength * scale) if wavelength and wavelength > 0 else None,

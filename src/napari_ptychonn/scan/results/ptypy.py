@@ -60,7 +60,8 @@ class PtypyResult:
         sample = single_layer(stack, notes)
         size = _pair(container, f"{storage}/_psize") or (None, None)
         pixel = pixel_pair(container, f"{storage}/_psize", *size)
-        corner = _pair(container, f"{storage}/_origin")
+        origin = _pair(container, f"{storage}/_origin")
+        corner = origin
         if corner is None:
             notes.append("the object's origin is not recorded: (0, 0) is taken as its middle")
             corner = (
@@ -84,6 +85,7 @@ class PtypyResult:
             path=container.path,
             format=self.name,
             datasets=datasets,
+            is_placed=origin is not None or positions is not None,
             probe=probe,
             positions=positions,
             energy_ev=_energy(container, f"{storage}/_energy"),

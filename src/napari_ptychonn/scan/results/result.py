@@ -39,6 +39,8 @@ class ObjectResult:
         Name of its format, for people.
     datasets : Mapping[str, str]
         Role (``object``, ``probe``, ``positions``) to the dataset used.
+    is_placed : bool
+        Whether `corner` is known, from the file or from what its positions count from.
     is_start : bool
         Whether the object is only something flat to start from, and nothing was
         reconstructed.
@@ -63,6 +65,7 @@ class ObjectResult:
     path: Path
     format: str
     datasets: Mapping[str, str] = field(default_factory=dict)
+    is_placed: bool = True
     is_start: bool = False
     probe: NDArray[np.complex64] | None = None
     positions: NDArray[np.float64] | None = None
