@@ -114,8 +114,11 @@ def test_progress_reaches_the_number_of_patterns(tmp_path):
     assert steps[-1] == (30, 30)
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(OutputError, match=r"nowhere.*check that the folder exists"):
+def test_a_folder_that_is_not_there_is_made_and_a_file_in_its_place_is_named(tmp_path):
+    simulate_to_cxi(tmp_path / "new" / "a.cxi", SETTINGS)
+    assert (tmp_path / "new" / "a.cxi").is_file()
+    (tmp_path / "nowhere").touch()
+    with pytest.raises(OutputError, match=r"nowhere.*cannot be written"):
         simulate_to_cxi(tmp_path / "nowhere" / "a.cxi", SETTINGS)
 
 
