@@ -194,6 +194,11 @@ def test_use_in_reconstruct_chooses_the_network_there(
     assert reconstruct.form.network.network() == "ptychonn-probe simulation"
 
 
+def threads_of_jobs() -> list[str]:
+    names = (thread.name for thread in threading.enumerate())
+    return [name for name in names if name.startswith("napari-ptychonn the")]
+
+
 def test_closing_the_dock_stops_the_training_and_offers_to_go_on_with_it(
     make_napari_viewer, scan, qtbot
 ) -> None:
@@ -210,12 +215,7 @@ def test_closing_the_dock_stops_the_training_and_offers_to_go_on_with_it(
     frame.close()
     qtbot.waitUntil(lambda: not dock.runner.running, timeout=2_000)
     # The thread ends by itself a moment later: the window does not wait for it.
-    qtbot.waitUntil(
-        lambda: not any(
-            thread.name.startswith("napari-ptychonn the") for thread in threading.enumerate()
-        ),
-        timeout=2_000,
-    )
+    qtbot.waitUntil(lambda: not threads_of_jobs(), timeout=2_000)
     assert names(viewer) == before
     frame.show()
     assert dock.controls.start.isEnabled()

@@ -290,7 +290,11 @@ def test_closing_the_viewer_stops_the_job(make_napari_viewer, network, scan, qtb
         press(qtbot, dock.run)
     viewer.close()
     qtbot.waitUntil(lambda: not runner.running, timeout=2_000)
-    assert not any(thread.name.startswith("napari-ptychonn") for thread in threading.enumerate())
+
+    def threads():
+        return [one for one in threading.enumerate() if one.name.startswith("napari-ptychonn")]
+
+    qtbot.waitUntil(lambda: not threads(), timeout=2_000)
 
 
 def test_two_docks_of_one_viewer_do_not_run_on_one_device(
