@@ -31,9 +31,10 @@ def other_probes() -> Iterator[Figure]:
 
     from napari_ptychonn.network.weights import load_network
     from napari_ptychonn.simulation.probes import PROBE_KINDS, make_probe
+    from napari_ptychonn.training.drawn_samples import VALIDATION_SEED
     from napari_ptychonn.training.examples import ExampleSettings
     from napari_ptychonn.training.losses import patch_error
-    from napari_ptychonn.training.recipes import VALIDATION_SEED, PatternRecipe
+    from napari_ptychonn.training.pattern_recipe import PatternRecipe
 
     network = load_network("ptychonn").module
     examples = ExampleSettings(fields=4, side=3)

@@ -13,7 +13,7 @@ from suite_samples import PICTURES, picture
 import napari_ptychonn
 from napari_ptychonn.simulation.probes import PROBE_KINDS, make_probe, random_pupil
 from napari_ptychonn.simulation.samples import SAMPLE_KINDS
-from napari_ptychonn.training import recipes
+from napari_ptychonn.training import drawn_samples
 
 PACKAGE = Path(napari_ptychonn.__file__).parent
 LENSES = [kind for kind in PROBE_KINDS if kind != "pinhole"]
@@ -27,14 +27,14 @@ def test_training_draws_no_sample_of_the_suite(monkeypatch):
         drawn.append(kind)
         return lambda shape, _: np.zeros(shape, np.float32)
 
-    monkeypatch.setattr(recipes, "painter", spy)
+    monkeypatch.setattr(drawn_samples, "painter", spy)
     rng = np.random.default_rng(0)
     for _ in range(500):
-        recipes.training_sample((8, 8), rng)
+        drawn_samples.training_sample((8, 8), rng)
     # All kinds but those left out: 500 draws of a dozen kinds miss none.
-    assert set(drawn) == set(SAMPLE_KINDS) - set(recipes.HELD_OUT_SAMPLES)
+    assert set(drawn) == set(SAMPLE_KINDS) - set(drawn_samples.HELD_OUT_SAMPLES)
     assert not set(drawn) & set(PICTURES)
-    assert set(PICTURES) & set(SAMPLE_KINDS) == set(recipes.HELD_OUT_SAMPLES)
+    assert set(PICTURES) & set(SAMPLE_KINDS) == set(drawn_samples.HELD_OUT_SAMPLES)
 
 
 def test_nothing_in_the_package_can_read_the_photographs():

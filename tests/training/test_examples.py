@@ -10,9 +10,10 @@ from napari_ptychonn.optics.propagation import diffract
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.simulation import samples
 from napari_ptychonn.simulation.samples import SAMPLE_KINDS
-from napari_ptychonn.training import recipes
+from napari_ptychonn.training import drawn_samples
+from napari_ptychonn.training.drawn_samples import HELD_OUT_SAMPLES
 from napari_ptychonn.training.examples import ExampleSettings, draw_fields, expose
-from napari_ptychonn.training.recipes import HELD_OUT_SAMPLES, recipe_of
+from napari_ptychonn.training.recipes import recipe_of
 
 TINY = ExampleSettings(size=16, fields=3, side=3)
 CLEAN = replace(TINY, wrong_probe=0, gaps=0, background=0, second_mode=0)
@@ -127,7 +128,7 @@ def test_kinds_held_out_are_never_drawn_in_training_and_are_in_validation(family
         drawn.append(kind)
         return bars
 
-    monkeypatch.setattr(recipes, "painter", recording)
+    monkeypatch.setattr(drawn_samples, "painter", recording)
     monkeypatch.setattr(samples, "painter", recording)
     few = replace(TINY, fields=2, side=2)
     recipe = recipe_of(family, few, (8, 8, 8), 1)
@@ -135,7 +136,7 @@ def test_kinds_held_out_are_never_drawn_in_training_and_are_in_validation(family
     drawn.clear()
     rng = np.random.default_rng(0)
     for _ in range(150):
-        recipes.training_sample((16, 16), rng)
+        drawn_samples.training_sample((16, 16), rng)
     assert set(drawn) == set(SAMPLE_KINDS) - set(HELD_OUT_SAMPLES)
     drawn.clear()
     recipe.draw(rng)

@@ -18,7 +18,7 @@ from napari_ptychonn.training.examples import (
 from napari_ptychonn.training.graphs import Graphs
 from napari_ptychonn.training.losses import patch_error
 from napari_ptychonn.training.passes import PassState, run_pass, sweep_fields
-from napari_ptychonn.training.recipes import FORMS, ProbeRecipe, loss_weight
+from napari_ptychonn.training.probe_recipe import FORMS, ProbeRecipe, loss_weight
 
 CLEAN = ExampleSettings(
     size=16,

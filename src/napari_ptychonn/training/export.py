@@ -8,8 +8,9 @@ from dataclasses import asdict
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.folders import resolve
 from napari_ptychonn.network.weights import read_card
+from napari_ptychonn.training.drawn_samples import HELD_OUT_SAMPLES
+from napari_ptychonn.training.pattern_recipe import PatternRecipe
 from napari_ptychonn.training.pretrain import PretrainSettings, Trained
-from napari_ptychonn.training.recipes import HELD_OUT_SAMPLES, PatternRecipe
 
 __all__ = ["trained_card"]
 
