@@ -18,7 +18,8 @@ from napari_ptychonn.training import teaching
 from napari_ptychonn.training.finetune import finetune_events
 from napari_ptychonn.training.finetune_events import HeldOutPatch, Losses, ObjectView
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
-from napari_ptychonn.training.pattern_lesson import PatternLesson, published_error
+from napari_ptychonn.training.pattern_lesson import PatternLesson
+from napari_ptychonn.training.pattern_target import published_error
 from napari_ptychonn.training.taught import lay_out
 
 

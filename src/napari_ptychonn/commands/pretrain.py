@@ -49,8 +49,13 @@ def pretrain(
     blocks: Annotated[
         int | None, typer.Option(min=1, help="Its residual blocks at the coarsest level.")
     ] = None,
+    swept: Annotated[
+        bool,
+        typer.Option("--swept", help="Polish a trained ptychonn-probe on scans swept as in a job."),
+    ] = False,
     fields: Annotated[
-        int | None, typer.Option(min=1, help="Fields of points in a batch; a GPU takes 64 to 96.")
+        int | None,
+        typer.Option(min=1, help="Fields (--swept: scans) at a time; a GPU takes 64 to 96 fields."),
     ] = None,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that draw examples beside this one.")
@@ -67,6 +72,8 @@ def pretrain(
     """Train a network on samples and probes that are simulated on the fly."""
     if family not in ("ptychonn-probe", "ptychonn"):
         raise typer.BadParameter("choose ptychonn-probe or ptychonn", param_hint="--family")
+    if swept and family != "ptychonn-probe":
+        raise typer.BadParameter("it is for ptychonn-probe only", param_hint="--swept")
     from napari_ptychonn.output import require_writable
 
     require_writable(output, "network")
@@ -91,6 +98,7 @@ def pretrain(
         "family": family,
         "channels": channels,
         "blocks": blocks,
+        "swept": swept,
         "examples": None if fields is None else ExampleSettings(fields=fields),
     }
     settings = PretrainSettings(

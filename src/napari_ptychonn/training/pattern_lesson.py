@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,21 +23,21 @@ from napari_ptychonn.network.preprocess import (
     needs_statistics,
 )
 from napari_ptychonn.network.ptychonn import PtychoNN
-from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector
-from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.device import runs_bfloat16
 from napari_ptychonn.reconstruction.direct import Prediction, predict_directly
 from napari_ptychonn.reconstruction.events import Message, ShouldStop, never
-from napari_ptychonn.reconstruction.frame import Frame
-from napari_ptychonn.reconstruction.placed import object_on
 from napari_ptychonn.reconstruction.stitch import Pass
 from napari_ptychonn.training.finetune_events import Standing
 from napari_ptychonn.training.inputs import Inputs, make_inputs
-from napari_ptychonn.training.labels import cut_labels
 from napari_ptychonn.training.lesson import Check, phase_correlation, shown_patch, view_of
-from napari_ptychonn.training.losses import deviance, patch_error
+from napari_ptychonn.training.losses import patch_error
+from napari_ptychonn.training.pattern_target import (
+    Target,
+    label_on,
+    patch_misfit,
+    published_error,
+)
 from napari_ptychonn.training.rooms import Room, all_of, make_room
-from napari_ptychonn.training.simulated_pairs import simulate_pairs
 from napari_ptychonn.training.taught import TaughtScan
 
 __all__ = ["Mix", "PatternLesson"]
@@ -46,7 +45,6 @@ __all__ = ["Mix", "PatternLesson"]
 _AGREEMENT = 0.3
 """Weight of the agreement with the stitched object beside the misfit of the patterns."""
 _FLOOR = 1e-4
-_GAUGED = 32
 _ROOM, _ROOM_ON_GPU = 256, 512
 """Points of a room: this network is slow, and a look and a check are to cost little."""
 _PACE_ON_GPU = 32
@@ -136,7 +134,7 @@ class PatternLesson:
             if number not in self._labels:
                 room = all_of(scan.prepared, scan.teaching)
                 inputs = self._inputs(number, room)
-                label = Target(scan, inputs, room, *_label(scan, room.frame))
+                label = Target(scan, inputs, room, *label_on(scan, room.frame))
                 self._labels[number] = replace(
                     label, photons=room.measurements.are_photons(), gain=label.brightness()
                 )
@@ -247,7 +245,7 @@ class PatternLesson:
             return None
         if number not in self._held_out_labels:
             inputs = self._inputs(number, room)
-            self._held_out_labels[number] = Target(scan, inputs, room, *_label(scan, room.frame))
+            self._held_out_labels[number] = Target(scan, inputs, room, *label_on(scan, room.frame))
         return self._held_out_labels[number]
 
     def _error(self, patches: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
@@ -277,107 +275,3 @@ class PatternLesson:
                 mask=scan.scan.mask, should_stop=should_stop,
             )  # fmt: skip
         return self._statistics[number]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What patches are compared with.
-
-    Attributes
-    ----------
-    scan : TaughtScan
-        The scan.
-    inputs : Inputs
-        The patterns of its points, as the network is shown them.
-    room : Room
-        The points.
-    object : Tensor, (H, W) complex64
-        On the room's frame.
-    known : Tensor, (H, W) bool
-        Where it is known.
-    photons : bool
-        Whether the patterns are photon counts.
-    gain : float
-        Photons measured for each that probe and object give: an object of another program
-        may have a scale of its own.
-    """
-
-    scan: TaughtScan
-    inputs: Inputs
-    room: Room
-    object: Tensor
-    known: Tensor
-    photons: bool = True
-    gain: float = 1.0
-
-    @property
-    def gives_patterns(self) -> bool:
-        """Whether patterns can be computed from it."""
-        return self.scan.label is not None and self.scan.probe is not None
-
-    @torch.no_grad()
-    def brightness(self) -> float:
-        """Photons measured over those modelled, at some points."""
-        if self.scan.probe is None:
-            return 1.0
-        few = max(1, self.room.n_points // _GAUGED)
-        points = torch.arange(0, self.room.n_points, few, device=self.object.device)
-        patches = cut_labels(self.object, self.room.frame, points)
-        mask = self.room.measurements.mask
-        modelled = (intensity(to_detector(exit_waves(self.scan.probe, patches))) * mask).sum()
-        counts = (self.room.measurements.counts(points) * mask).sum()
-        return float(counts / modelled.clamp_min(1e-30))
-
-    def computed(
-        self, points: Tensor, generator: torch.Generator, free: int = 0
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Patterns (B, h, w), DC at the corner, their patches, and the weight of those.
-
-        The first `free` of them are turned by any angle and zoomed.
-        """
-        assert self.scan.probe is not None
-        patterns, patches, sure = simulate_pairs(
-            self.object, self.known, self.room.frame, self.gain**0.5 * self.scan.probe, points,
-            generator, photons=self.photons, free=free,
-        )  # fmt: skip
-        return patterns, patches, self.scan.weight * sure
-
-    def patches(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Patches (B, h, w) of the object at points (B,), and the weight of their pixels."""
-        frame = self.room.frame
-        sure = cut_windows(self.known, frame.indices(points))
-        return cut_labels(self.object, frame, points), self.scan.weight * sure
-
-
-def published_error(patches: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
-    """Mean absolute error of the amplitude plus that of the phase, where labels are known."""
-    amplitude = (patches.abs() - wanted.abs()).abs()
-    phase = (patches.angle() - wanted.angle()).abs()
-    return ((amplitude + phase) * known).sum() / known.sum().clamp_min(1)
-
-
-class PatchMisfit(NamedTuple):
-    """Deviance, Σ(√I − |F(P·O)|)² and ΣI of every patch, (B,) each, photons."""
-
-    deviance: Tensor
-    missed: Tensor
-    counted: Tensor
-
-
-def patch_misfit(scan: TaughtScan, room: Room, patches: Tensor, points: Tensor) -> PatchMisfit:
-    """Compare the diffraction patterns of patches (B, h, w) with the measured ones."""
-    assert scan.probe is not None
-    # A patch is centred on its exact position, and so is the probe.
-    modelled = intensity(to_detector(exit_waves(scan.probe, patches)))
-    counts, mask = room.measurements.counts(points), room.measurements.mask
-    missed = ((counts.sqrt() - modelled.detach().sqrt()) * mask).square().sum((-2, -1))
-    return PatchMisfit(deviance(counts, modelled, mask), missed, (counts * mask).sum((-2, -1)))
-
-
-def _label(scan: TaughtScan, frame: Frame) -> tuple[Tensor, Tensor]:
-    """The label on a frame, its mean phase removed, and where it is known; its mean elsewhere."""
-    assert scan.label is not None
-    values, known = object_on(scan.label, frame, scan.prepared.pixel)
-    mean = values.sum() / known.sum().clamp_min(1)
-    values = torch.where(known, values, mean)
-    return values * torch.polar(torch.ones_like(mean.real), -mean.angle()), known

@@ -48,6 +48,9 @@ class PretrainSettings:
         Widths of a `ptychonn-probe` network.
     blocks : int
         Its residual blocks at the coarsest level.
+    swept : bool
+        Teach a `ptychonn-probe` network on scans that go through the passes of a job, to
+        polish one that is trained; else on small fields.
     steps : int
         Optimiser steps of the whole schedule.
     minutes : float or None
@@ -77,6 +80,7 @@ class PretrainSettings:
     family: Family = "ptychonn-probe"
     channels: tuple[int, int, int] = (64, 128, 192)
     blocks: int = 3
+    swept: bool = False
     steps: int = 6_000
     minutes: float | None = None
     device: str = "cpu"
@@ -127,7 +131,10 @@ def pretrain(
         The checkpoint cannot be written or read.
     """
     device = torch.device(settings.device)
-    recipe = recipe_of(settings.family, settings.examples, settings.channels, settings.blocks)
+    recipe = recipe_of(
+        settings.family, settings.examples, settings.channels, settings.blocks,
+        swept=settings.swept,
+    )  # fmt: skip
     torch.manual_seed(settings.seed)
     module = recipe.module()
     if settings.start is not None:

@@ -13,6 +13,7 @@ from napari_ptychonn.network.card import Family
 from napari_ptychonn.training.examples import ExampleSettings
 from napari_ptychonn.training.pattern_recipe import PatternRecipe
 from napari_ptychonn.training.probe_recipe import ProbeRecipe
+from napari_ptychonn.training.swept_recipe import SweptRecipe
 
 __all__ = ["Recipe", "recipe_of"]
 
@@ -46,9 +47,14 @@ class Recipe(Protocol):
 
 
 def recipe_of(
-    family: Family, examples: ExampleSettings, channels: tuple[int, int, int], blocks: int
+    family: Family,
+    examples: ExampleSettings,
+    channels: tuple[int, int, int],
+    blocks: int,
+    *,
+    swept: bool = False,
 ) -> Recipe:
-    """Recipe of a family; `channels` and `blocks` are those of a `ptychonn-probe` network."""
-    if family == "ptychonn-probe":
-        return ProbeRecipe(examples, channels, blocks)
-    return PatternRecipe(examples)
+    """Recipe of a family; all but `examples` are those of a `ptychonn-probe` network."""
+    if family == "ptychonn":
+        return PatternRecipe(examples)
+    return (SweptRecipe if swept else ProbeRecipe)(examples, channels, blocks)
