@@ -108,7 +108,11 @@ def test_a_resumed_polish_gives_exactly_the_weights_of_one_in_a_go(
 
     def train(settings, stop_after=None):
         done = []
-        for event in pretrain(settings, should_stop=lambda: stop_after is not None and len(done) >= stop_after):
+
+        def enough():
+            return stop_after is not None and len(done) >= stop_after
+
+        for event in pretrain(settings, should_stop=enough):
             done.append(event)
         assert isinstance(done[-1], Finished)
         return done[-1]
