@@ -16,13 +16,20 @@ from napari_ptychonn.simulation.samples import (
     random_contrast,
     random_sample,
 )
+from napari_ptychonn.simulation.textures import blended, paint_rough
+
+PAINTERS = {
+    **SAMPLE_KINDS,
+    "rough": paint_rough,
+    "blended": blended(paint_rough, SAMPLE_KINDS["cells"]),
+}
 
 
-@pytest.mark.parametrize("kind", SAMPLE_KINDS)
+@pytest.mark.parametrize("kind", PAINTERS)
 def test_every_picture_fills_its_shape_with_values_from_0_to_1(kind):
     spreads = []
     for seed in range(12):
-        picture = SAMPLE_KINDS[kind]((48, 80), np.random.default_rng(seed))
+        picture = PAINTERS[kind]((48, 80), np.random.default_rng(seed))
         assert picture.shape == (48, 80)
         assert picture.dtype == np.float32
         assert picture.min() >= -1e-6
@@ -39,6 +46,32 @@ def test_the_same_seed_gives_the_same_sample_and_another_seed_another(kind):
     )
     assert np.array_equal(first, again)
     assert not np.allclose(first, other)
+
+
+def test_a_rough_picture_has_detail_everywhere():
+    """Pixels that are 4 px apart differ, in each of its quarters."""
+    for seed in range(12):
+        picture = paint_rough((64, 64), np.random.default_rng(seed))
+        for part in (half for rows in np.split(picture, 2) for half in np.split(rows, 2, axis=1)):
+            near = 0.5 * np.mean((part[4:] - part[:-4]) ** 2)
+            assert near > 0.05 * part.var()
+            assert part.std() > 0.01
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_blend_shows_both_of_its_pictures(seed):
+    one, other = SAMPLE_KINDS["fibres"], SAMPLE_KINDS["grains"]
+    shown = blended(one, other)((64, 64), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    # The two are painted first, in this order.
+    parts = [painter((64, 64), rng) for painter in (one, other)]
+    fitted = np.stack([*parts, parts[0] * parts[1], np.ones((64, 64))], -1).reshape(-1, 4)
+    left = shown.ravel() - fitted @ np.linalg.lstsq(fitted, shown.ravel(), rcond=None)[0]
+    assert left.std() < 0.8 * shown.std()
+    for part in parts:
+        without = np.stack([part.ravel(), np.ones(part.size)], -1)
+        rest = shown.ravel() - without @ np.linalg.lstsq(without, shown.ravel(), rcond=None)[0]
+        assert rest.std() > 0.1 * shown.std()
 
 
 @settings(deadline=None, max_examples=40)

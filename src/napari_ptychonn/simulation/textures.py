@@ -11,12 +11,13 @@ from scipy.ndimage import gaussian_filter
 
 from napari_ptychonn.simulation.painters import (
     Map,
+    Painter,
     paint_dead_leaves,
     paint_fibres,
     paint_spheres,
 )
 
-__all__ = ["paint_fractal", "paint_grains", "paint_natural"]
+__all__ = ["blended", "paint_fractal", "paint_grains", "paint_natural", "paint_rough"]
 
 _PIXELS_PER_GRAIN = 25
 """Smallest mean area of a grain: below it, grains are noise."""
@@ -81,6 +82,40 @@ def paint_natural(shape: tuple[int, int], rng: np.random.Generator) -> Map:
     if rng.random() < 0.25:
         picture = gaussian_filter(picture, rng.uniform(0.4, 2.0))
     return _within(picture)
+
+
+def paint_rough(shape: tuple[int, int], rng: np.random.Generator) -> Map:
+    """Detail down to single pixels nearly everywhere, as of sand, rubble, bark or cloth."""
+    fine = _noise(shape, rng, exponent=rng.uniform(0.0, 1.2))
+    if rng.random() < 0.7:
+        fine = gaussian_filter(fine, rng.uniform(0.4, 1.5))
+        fine /= max(float(fine.std()), 1e-6)
+    picture = fine + np.float32(rng.uniform(0, 1.5)) * _noise(shape, rng, rng.uniform(0.8, 2.0))
+    if rng.random() < 0.4:
+        stones = paint_grains(shape, rng)
+        picture = picture * np.float32(rng.uniform(0.2, 0.6)) + stones * np.float32(2)
+    if rng.random() < 0.4:
+        # Many dark pixels and few bright ones, or the other way round.
+        picture = np.exp(np.float32(rng.uniform(0.3, 1.0)) * picture)
+    low, high = np.quantile(picture, (0.002, 0.998))
+    return _within(np.clip(picture, low, high))
+
+
+def blended(first: Painter, second: Painter) -> Painter:
+    """A painter of pictures in which two others are added, multiplied, or side by side."""
+
+    def paint(shape: tuple[int, int], rng: np.random.Generator) -> Map:
+        one, other = first(shape, rng), second(shape, rng)
+        style = rng.random()
+        if style < 0.4:
+            return _within(one + np.float32(rng.uniform(0.2, 1.5)) * other)
+        if style < 0.7:
+            return _within(one * (np.float32(rng.uniform(0.1, 1.0)) + other))
+        where = _noise(shape, rng, exponent=rng.uniform(1.4, 2.4)) > rng.normal(0, 0.5)
+        share = gaussian_filter(where.astype(np.float32), rng.uniform(0.3, 2.0))
+        return _within(share * one + (1 - share) * other)
+
+    return paint
 
 
 def _noise(shape: tuple[int, int], rng: np.random.Generator, exponent: float) -> Map:

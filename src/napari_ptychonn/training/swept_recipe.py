@@ -28,7 +28,7 @@ from napari_ptychonn.simulation.probes import PROBE_KINDS
 from napari_ptychonn.simulation.scans import PathKind
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import Simulation, simulate, simulate_lazily
-from napari_ptychonn.training.drawn_samples import training_sample
+from napari_ptychonn.training.drawn_samples import polishing_sample
 from napari_ptychonn.training.examples import ExampleSettings
 from napari_ptychonn.training.lesson import bright
 from napari_ptychonn.training.losses import patch_error, tile_error
@@ -172,7 +172,7 @@ class SweptRecipe:
             shape = simulate_lazily(settings).truth.object.shape
             if max(shape) > _LARGEST_SIDE_PX:
                 continue
-            sample = training_sample((shape[0], shape[1]), rng)
+            sample = polishing_sample((shape[0], shape[1]), rng)
             simulation = simulate(replace(settings, sample_array=sample))
             if settings.second_mode and rng.random() < 0.5:
                 # Nobody at the beamline knew of it.
