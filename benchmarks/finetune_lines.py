@@ -148,7 +148,8 @@ def _judged(
     case: str, simulation: Simulation, network: Network, device: str, least: float | None
 ) -> Iterator[Figure]:
     """What the network makes of the lines that none was taught, against the truth."""
-    from napari_ptychonn.reconstruction.comparison import align, measure
+    from napari_ptychonn.reconstruction.alignment import align
+    from napari_ptychonn.reconstruction.comparison import measure
     from napari_ptychonn.reconstruction.fidelity import fidelity
 
     scan, truth = simulation.scan, simulation.truth

@@ -10,7 +10,8 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_ptychonn.reconstruction.comparison import Comparison, Rectangle
+    from napari_ptychonn.reconstruction.alignment import Rectangle
+    from napari_ptychonn.reconstruction.comparison import Comparison
     from napari_ptychonn.reconstruction.result import Reconstruction
     from napari_ptychonn.simulation.simulate import Simulation
 

@@ -31,7 +31,7 @@ from suite import CASES, THOROUGH
 from suite_measured import STAR, measured_star
 
 if TYPE_CHECKING:
-    from napari_ptychonn.reconstruction.comparison import Alignment
+    from napari_ptychonn.reconstruction.alignment import Alignment
 
 __all__ = ["main", "part_of", "plan"]
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_ptychonn.reconstruction.comparison import Alignment, Rectangle
+    from napari_ptychonn.reconstruction.alignment import Alignment, Rectangle
     from napari_ptychonn.scan.model import Scan
     from napari_ptychonn.simulation.truth import Truth
 
@@ -72,7 +72,7 @@ class Judge:
 
     def align(self, object_: NDArray[np.complex64], corner_px: tuple[float, float]) -> Alignment:
         """Lay an object (H, W) on the truth; where it is NaN, it counts as empty (1)."""
-        from napari_ptychonn.reconstruction.comparison import align
+        from napari_ptychonn.reconstruction.alignment import align
 
         whole = np.where(np.isfinite(object_), object_, np.complex64(1))
         return align(whole, corner_px, self.truth, self.corner_px, self.region)

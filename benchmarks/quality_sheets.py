@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_ptychonn.reconstruction.comparison import Alignment
+    from napari_ptychonn.reconstruction.alignment import Alignment
 
 __all__ = ["draw_sheet"]
 

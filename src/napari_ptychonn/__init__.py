@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_ptychonn.network.weights import load_network
     from napari_ptychonn.reconstruction.job import reconstruct, reconstruct_events
-    from napari_ptychonn.reconstruction.orient import OrientationSearch, find_orientation
+    from napari_ptychonn.reconstruction.orient import find_orientation
+    from napari_ptychonn.reconstruction.orientation_search import OrientationSearch
     from napari_ptychonn.reconstruction.result import Reconstruction
     from napari_ptychonn.reconstruction.settings import ReconstructionSettings
     from napari_ptychonn.scan.model import Scan
@@ -49,7 +50,7 @@ __version__ = "0.1.0"
 _HOME = {
     "FineTuned": "training.finetune_events",
     "FinetuneSettings": "training.finetune_settings",
-    "OrientationSearch": "reconstruction.orient",
+    "OrientationSearch": "reconstruction.orientation_search",
     "Reconstruction": "reconstruction.result",
     "ReconstructionSettings": "reconstruction.settings",
     "Scan": "scan.model",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_ptychonn.reconstruction.comparison import align, compare, measure
+from napari_ptychonn.reconstruction.alignment import align
+from napari_ptychonn.reconstruction.comparison import compare, measure
 from napari_ptychonn.reconstruction.fidelity import fidelity, ring_correlation
 
 SIDE = 128

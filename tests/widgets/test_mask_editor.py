@@ -99,7 +99,7 @@ def test_the_reconstruct_dock_takes_the_painted_mask(viewer, scan, editor, qtbot
     edit(qtbot, editor).paint((4, 9), BAD)
     dock = ReconstructWidget(viewer)
     qtbot.addWidget(dock)
-    qtbot.waitUntil(lambda: not dock._finder.running, timeout=READ_MS)
+    qtbot.waitUntil(lambda: not dock._search.runner.running, timeout=READ_MS)
     started = []
     monkeypatch.setattr(dock.runner, "start", lambda _, events, **__: started.append(events))
     dock.run.click()

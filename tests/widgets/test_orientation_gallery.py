@@ -12,7 +12,8 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
 from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop
-from napari_ptychonn.reconstruction.orient import OrientationSearch, OrientationTrial, turned_scan
+from napari_ptychonn.reconstruction.orient import turned_scan
+from napari_ptychonn.reconstruction.orientation_search import OrientationSearch, OrientationTrial
 from napari_ptychonn.reconstruction.position_scale import PositionScale
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.open import open_scan

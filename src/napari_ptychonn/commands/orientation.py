@@ -15,7 +15,7 @@ from napari_ptychonn.errors import ScanError
 
 if TYPE_CHECKING:
     from napari_ptychonn.reconstruction.events import Event
-    from napari_ptychonn.reconstruction.orient import OrientationSearch
+    from napari_ptychonn.reconstruction.orientation_search import OrientationSearch
     from napari_ptychonn.reconstruction.position_scale import PositionScale
     from napari_ptychonn.scan.model import Scan
     from napari_ptychonn.scan.options import ScanOptions

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.metrics import structural_similarity
 
-from napari_ptychonn.reconstruction.comparison import Alignment
+from napari_ptychonn.reconstruction.alignment import Alignment
 
 __all__ = ["Fidelity", "fidelity", "ring_correlation"]
 

@@ -2,18 +2,12 @@
 
 pty-chi's transform is not unitary, so its probe is ours over √(h·w). Its positions are
 counted from a point of the object that can be chosen, and point at the middle of a patch:
-(h − 1) / 2, where our centre is pixel h // 2. It sets torch's default device and dtype and
-seeds every generator of the process; :class:`PtychiTask` lends it those for as long as it
-works.
+(h − 1) / 2, where our centre is pixel h // 2.
 """
 
 from __future__ import annotations
 
 import importlib
-import random
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +20,7 @@ from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.reconstruction.events import ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.iterative_settings import IterativeSettings
+from napari_ptychonn.reconstruction.ptychi_globals import PtychiGlobals
 
 __all__ = ["PtychiTask", "TaskStart", "load_ptychi"]
 
@@ -109,7 +104,7 @@ class PtychiTask:
         self._start = start
         self._margin = _ROAMING_MARGIN_PX if settings.update_positions else _MARGIN_PX
         self._unit = float(np.sqrt(np.prod(start.frame.patch_shape)))
-        self._globals = _Globals(device)
+        self._globals = PtychiGlobals(device)
         api, task, utils = load_ptychi()
         probe = start.probe / self._unit
         places = _places(start.frame)
@@ -237,76 +232,6 @@ def _free_positions(options: Any, settings: IterativeSettings) -> None:
 
 class _StopAsked(Exception):
     """The person wants pty-chi to stop."""
-
-
-class _Globals:
-    """What pty-chi sets for the whole process, lent to it while it works.
-
-    Its generators go on between two loans where they were.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._cuda = [device.index or 0] if device.type == "cuda" else []
-        self._states: _Generators | None = None
-
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Lend; everything is as before afterwards, whatever happens inside."""
-        default, dtype = torch.get_default_device(), torch.get_default_dtype()
-        before = _Generators.read(self._cuda)
-        try:
-            torch.set_default_device(self._device)
-            torch.set_default_dtype(torch.float32)
-            if self._states is not None:
-                self._states.write(self._cuda)
-            chosen = torch.cuda.device(self._device) if self._cuda else nullcontext()
-            with chosen, warnings.catch_warnings():
-                # pty-chi takes the corners of the scanned area from a leaf of autograd.
-                warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True")
-                yield
-        except torch.cuda.OutOfMemoryError as error:
-            raise SettingsError(
-                "batch_size",
-                None,
-                f"pty-chi needs more memory than {self._device} has free",
-                remedy="choose smaller batches, or device cpu",
-            ) from error
-        finally:
-            self._states = _Generators.read(self._cuda)
-            before.write(self._cuda)
-            torch.set_default_dtype(dtype)
-            # None takes torch's dispatch mode away, which costs at every call.
-            torch.set_default_device(None)
-            if torch.get_default_device() != default:
-                torch.set_default_device(default)
-
-
-@dataclass(frozen=True, slots=True)
-class _Generators:
-    """States of the random generators that pty-chi seeds."""
-
-    torch: Tensor
-    cuda: tuple[Tensor, ...]
-    numpy: Any
-    python: Any
-
-    @classmethod
-    def read(cls, cuda: list[int]) -> _Generators:
-        return cls(
-            torch.get_rng_state(),
-            tuple(torch.cuda.get_rng_state(number) for number in cuda),
-            # pty-chi seeds the legacy generator.
-            np.random.get_state(),  # noqa: NPY002
-            random.getstate(),
-        )
-
-    def write(self, cuda: list[int]) -> None:
-        torch.set_rng_state(self.torch)
-        for number, state in zip(cuda, self.cuda, strict=True):
-            torch.cuda.set_rng_state(state, number)
-        np.random.set_state(self.numpy)  # noqa: NPY002
-        random.setstate(self.python)
 
 
 def _places(frame: Frame) -> NDArray[np.float32]:

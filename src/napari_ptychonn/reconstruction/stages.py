@@ -24,15 +24,15 @@ from napari_ptychonn.reconstruction.events import (
 )
 from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn, sweeps_of_a_pass
 from napari_ptychonn.reconstruction.passes import improve_object, network_pass
-from napari_ptychonn.reconstruction.prepare import Prepared, probe_subset
-from napari_ptychonn.reconstruction.probe_rounds import ProbeRound, choose_probe, refine_probe
+from napari_ptychonn.reconstruction.prepare import Prepared
+from napari_ptychonn.reconstruction.probe_stage import find_probe
 from napari_ptychonn.reconstruction.quality import misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.start import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.state import JobState
 from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.reconstruction.sweeps import Polish, SweepState, sweep_object
-from napari_ptychonn.reconstruction.work import QUALITY_COST, ROUND_COST, SWEEP_COST, Work
+from napari_ptychonn.reconstruction.work import QUALITY_COST, SWEEP_COST, Work
 
 __all__ = ["Stages"]
 
@@ -65,7 +65,6 @@ class Stages:
         self._job = prepared
         self._should_stop = should_stop
         self._state = JobState(prepared)
-        self._batch_size = prepared.batch_size
         self._is_full = False
         self._shown = -math.inf
         self._coarse_helps = True
@@ -78,7 +77,7 @@ class Stages:
         for stage in (self._find_probe, self._begin, self._passes, self._sweep, self._judge):
             for event in self._unless_full(stage()):
                 if isinstance(event, SmallerBatches):
-                    self._batch_size = event.size
+                    self._state.batch_size = event.size
                 if isinstance(event, Message):
                     self._state.messages.append(event.text)
                 yield event
@@ -89,7 +88,7 @@ class Stages:
     def result(self, seconds: float) -> Reconstruction:
         """What was found, partial where the job was stopped."""
         if isinstance(self._job.network.module, ProbeAwareNet):
-            self._state.cut_patches(1 if self._is_full else self._batch_size)
+            self._state.cut_patches(1 if self._is_full else self._state.batch_size)
         return self._state.result(seconds, stopped=self._is_full or self._should_stop())
 
     def _unless_full(self, events: Iterator[JobEvent]) -> Iterator[JobEvent]:
@@ -109,49 +108,14 @@ class Stages:
             yield Message(_FULL)
 
     def _find_probe(self) -> Iterator[JobEvent]:
-        job, rounds = self._job, self._job.settings.probe_rounds
-        if self._state.probe is None or not isinstance(job.network.module, ProbeAwareNet):
-            return
-        if rounds == 0 or (rounds == "auto" and not job.probe_is_guess):
-            return
-        if rounds == "auto" and job.start is not None and job.start.brings_probe:
-            return
-        known = None if job.start is None else job.start.object
-        if len(job.probes) > 1:
-            tried = choose_probe(
-                *probe_subset(job, guess=True), list(job.probes),
-                batch_size=self._batch_size, should_stop=self._should_stop, start=known,
-            )  # fmt: skip
-            yield from self._rounds_of(tried, "probe guess", 0.05)
-        if self._should_stop():
-            return
-        measurements, frame = probe_subset(job, guess=False)
-        refined = refine_probe(
-            measurements, frame, self._state.probe, rounds,
-            batch_size=self._batch_size, should_stop=self._should_stop, start=known,
-        )  # fmt: skip
-        share = frame.n_points / job.frame.n_points
-        yield from self._rounds_of(refined, "probe round", ROUND_COST * share)
-
-    def _rounds_of(
-        self, events: Iterator[Message | ProbeRound], stage: str, cost: float
-    ) -> Iterator[JobEvent]:
-        for event in events:
-            if isinstance(event, Message):
-                yield event
-                continue
-            self._state.probe = event.probe
-            self._state.probe_rounds += stage == "probe round"
-            title = f"{stage} {event.number}" if event.number else f"best {stage}"
-            yield Metrics(title, {"misfit": event.misfit})
-            yield self._work.progress(title, cost)
+        yield from find_probe(self._state, self._work, should_stop=self._should_stop)
 
     def _begin(self) -> Iterator[JobEvent]:
         """Show what the job starts from, and learn how much more than noise there is to find."""
         job, state = self._job, self._state
         if job.start is None or state.probe is None:
             return
-        size = self._batch_size
+        size = self._state.batch_size
         self._mostly_noise = is_mostly_noise(
             job.measurements, job.frame, state.probe, batch_size=size
         )
@@ -190,7 +154,7 @@ class Stages:
             given = start
             start = coarse_phase(
                 job.measurements, job.frame, start, state.probe,
-                batch_size=self._batch_size, should_stop=self._should_stop,
+                batch_size=state.batch_size, should_stop=self._should_stop,
             )  # fmt: skip
             self._coarse_helps = start is not given
             del given
@@ -198,7 +162,7 @@ class Stages:
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
             number=turn.like, update_probe=self._refines_probe,
-            seed=job.settings.seed + turn.number, batch_size=self._batch_size,
+            seed=job.settings.seed + turn.number, batch_size=state.batch_size,
             should_stop=self._should_stop, momentum=turn.momentum, settles=turn.settles,
             views=turn.views,
         ):  # fmt: skip
@@ -250,7 +214,7 @@ class Stages:
             given = state.object
             state.object = coarse_phase(
                 job.measurements, job.frame, given, state.probe,
-                batch_size=self._batch_size, should_stop=self._should_stop,
+                batch_size=state.batch_size, should_stop=self._should_stop,
             )  # fmt: skip
             if state.object is given:
                 return
@@ -276,7 +240,7 @@ class Stages:
         for event in sweep_object(
             job.measurements, job.frame, state.object, state.probe, wanted,
             update_probe=self._refines_probe, seed=job.settings.seed,
-            batch_size=self._batch_size, should_stop=self._should_stop,
+            batch_size=state.batch_size, should_stop=self._should_stop,
             regularisation=reach, momentum=_SWEEP_MOMENTUM, polish=self._polish,
         ):  # fmt: skip
             if isinstance(event, SweepState):
@@ -297,17 +261,17 @@ class Stages:
             try:
                 for found in misfit_of_points(
                     job.measurements, job.frame, state.object, state.probe,
-                    batch_size=self._batch_size,
+                    batch_size=state.batch_size,
                 ):  # fmt: skip
                     state.misfit = found
                     if self._should_stop():
                         return
                 break
             except torch.OutOfMemoryError:
-                if self._batch_size == 1:
+                if state.batch_size == 1:
                     raise
             torch.cuda.empty_cache()
-            yield SmallerBatches.of(max(1, min(self._batch_size, job.frame.n_points) // 2))
+            yield SmallerBatches.of(max(1, min(state.batch_size, job.frame.n_points) // 2))
         if isinstance(job.network.module, ProbeAwareNet):
             state.spread = state.misfit.disagreement
         alarm = state.misfit.alarm(started=job.start is not None)

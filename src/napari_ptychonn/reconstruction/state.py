@@ -45,6 +45,8 @@ class JobState:
         Patches, where they are kept.
     passes, probe_rounds, sweeps : int
         Done so far.
+    batch_size : int
+        Patterns at a time: fewer once the device's memory was full.
     messages : list of str
         What the person was told.
     """
@@ -59,6 +61,7 @@ class JobState:
         self.misfit = PointMisfit(job.frame)
         self.patches: NDArray[np.complex64] | None = None
         self.passes = self.probe_rounds = self.sweeps = 0
+        self.batch_size = job.batch_size
         self.messages = list(job.messages)
 
     def room_for_patches(self) -> NDArray[np.complex64] | None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.container import Container, H5Container, open_container
+from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.mask_files import read_image
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.patterns import ArrayPatterns, H5Patterns

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.combined import ConcatenatedPatterns
-from napari_ptychonn.scan.container import Container, H5Container
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import masked_source
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.storage import DAMAGE, names_in
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.container import Container, H5Container
+from napari_ptychonn.scan.container import Container
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.storage import DAMAGE
 from napari_ptychonn.scan.units import electronvolts, metres_per

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.chunks import read_part
-from napari_ptychonn.scan.container import Container, H5Container
+from napari_ptychonn.scan.container import Container
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.storage import DAMAGE, require_readable, resolve
 
 __all__ = ["common_mask"]

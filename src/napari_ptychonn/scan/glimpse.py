@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.chunks import read_part
-from napari_ptychonn.scan.container import Container, H5Container, open_container
+from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.entries import chosen_positions
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.raster import raster_positions
 from napari_ptychonn.scan.sidefiles import read_positions

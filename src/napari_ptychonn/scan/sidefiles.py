@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.mda import read_mda
 from napari_ptychonn.scan.npy_members import read_npy
 from napari_ptychonn.scan.results.open import result_format
-from napari_ptychonn.scan.table_layouts import TableLayout, layout_of
-from napari_ptychonn.scan.tables import Table, axis_columns, heading_unit, read_table
+from napari_ptychonn.scan.side_positions import SidePositions, pairs_of, positions_in
+from napari_ptychonn.scan.table_layouts import TableLayout
+from napari_ptychonn.scan.tables import Table, read_table
 from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
 __all__ = [
     "WITH_DATASET",
-    "SidePositions",
     "column_names",
     "position_datasets",
     "read_positions",
@@ -35,31 +34,6 @@ TEXT_ENDINGS = (".csv", ".txt", ".dat", ".tsv")
 TABLE_ENDINGS = (*TEXT_ENDINGS, ".mda")
 MAX_COLUMNS = 200
 MAX_OFFERED = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SidePositions:
-    """Positions of another file.
-
-    Attributes
-    ----------
-    positions : ndarray, (M, 2) float64
-        (y, x) as stored, in `unit`.
-    unit : str or None
-        Where the file says it.
-    used : str
-        File and dataset or columns, for the provenance.
-    numbers : ndarray, (M,) int64, or None
-        Which pattern each belongs to, as the file counts; None: they are in order.
-    notes : tuple of str
-        Sentences for the provenance.
-    """
-
-    positions: NDArray[np.float64]
-    unit: str | None
-    used: str
-    numbers: NDArray[np.int64] | None = None
-    notes: tuple[str, ...] = ()
 
 
 def read_positions(
@@ -92,10 +66,10 @@ def read_positions(
     file, dataset = _split(path, "positions")
     ending = file.suffix.lower()
     if ending in TABLE_ENDINGS:
-        return _from_table(_table(file), columns, layout if ending in TEXT_ENDINGS else None)
+        return positions_in(_table(file), columns, layout if ending in TEXT_ENDINGS else None)
     if ending == ".npy":
         stored = read_npy(file, "positions")
-        return SidePositions(_pairs(stored, file, file.name, columns), None, str(file))
+        return SidePositions(pairs_of(stored, file, file.name, columns), None, str(file))
     with open_container(file, "positions") as container:
         if dataset is None:
             for pair in POSITION_PAIRS:
@@ -106,13 +80,13 @@ def read_positions(
                         problem = f"{pair[0]} and {pair[1]} differ in length"
                         remedy = "write the file again"
                         raise ScanError("positions", file, problem, remedy=remedy)
-                    return SidePositions(_pairs(np.stack(vectors, -1), file, used), pair[2], used)
+                    return SidePositions(pairs_of(np.stack(vectors, -1), file, used), pair[2], used)
             dataset = _position_dataset(container, n_points)
         stored = container.array(dataset)
         if stored.ndim == 2 and stored.shape[0] == 2 and stored.shape[1] == n_points != 2:
             stored = stored.T
         unit = container.info(dataset).units
-        pairs = _pairs(stored, file, dataset, columns)
+        pairs = pairs_of(stored, file, dataset, columns)
         return SidePositions(pairs, unit, f"{file}:{dataset}")
 
 
@@ -254,94 +228,3 @@ def _position_dataset(container: Container, n_points: int) -> str:
         problem = f"{len(likely)} datasets may be positions: {shown}"
     remedy = f"choose one with --positions {container.path.name}:/DATASET"
     raise ScanError("positions", container.path, problem, remedy=remedy)
-
-
-def _from_table(
-    table: Table, columns: tuple[str | int, str | int] | None, layout: TableLayout | None
-) -> SidePositions:
-    if layout is None or not _is_of(table, layout):
-        layout = layout_of(table.headings)
-    notes: list[str] = []
-    scale, numbers = (1.0, 1.0), None
-    if layout is not None:
-        chosen = columns or (layout.y, layout.x)
-        scale = layout.scale
-        notes.append(layout.note)
-        if layout.number is not None:
-            numbers = table.column(layout.number).astype(np.int64)
-    else:
-        chosen = columns or _likely_columns(table, notes)
-    pairs = np.stack([table.column(column) for column in chosen], -1) * np.asarray(scale)
-    places = [table.place(_bare(column)) for column in chosen]
-    unit = _unit(table, places) or (layout.unit if layout else None)
-    used = f"{table.file}, columns {places[0]} and {places[1]}"
-    return SidePositions(pairs, unit, used, numbers, tuple(notes))
-
-
-def _is_of(table: Table, layout: TableLayout) -> bool:
-    """Whether a file without telling headings may be of a beamline's layout."""
-    is_told = axis_columns(table.headings) is not None
-    if is_told or table.values.shape[1] < layout.min_columns:
-        return False
-    numbers = table.values[np.isfinite(table.values)]
-    return not layout.is_whole or bool((numbers == np.rint(numbers)).all())
-
-
-def _likely_columns(table: Table, notes: list[str]) -> tuple[int, int]:
-    told = axis_columns(table.headings[: table.stages])
-    if told is not None:
-        return told
-    if table.axes is not None:
-        outer, inner = (table.headings[place] for place in table.axes)
-        notes.append(f"the outer axis, {outer}, is taken as y and the inner one, {inner}, as x")
-        return table.axes
-    n_columns = table.values.shape[1]
-    if n_columns != 2 or table.stages is not None:
-        problem = f"it has {n_columns} columns, and which are y and x is not said"
-        raise ScanError("positions", table.file, problem, remedy=table.offer())
-    notes.append(f"the columns of {table.file.name} are taken as (y, x)")
-    return 0, 1
-
-
-def _unit(table: Table, places: list[int]) -> str | None:
-    if not table.headings:
-        return None
-    first, second = (heading_unit(table.headings[place]) for place in places)
-    if first and second and first != second:
-        problem = f"y is in {first}, but x is in {second}"
-        remedy = "write both in one unit"
-        raise ScanError("positions", table.file, problem, remedy=remedy)
-    return first or second
-
-
-def _bare(column: str | int) -> str | int:
-    return column.strip().lstrip("-") if isinstance(column, str) else column
-
-
-def _pairs(
-    stored: NDArray[Any],
-    file: Path,
-    name: str,
-    columns: tuple[str | int, str | int] | None = None,
-) -> NDArray[np.float64]:
-    if stored.ndim != 2 or stored.dtype.kind not in "uif":
-        raise _no_pairs(stored, file, name)
-    if columns is not None:
-        places = [_bare(column) for column in columns]
-        if any(isinstance(place, str) and not place.isdecimal() for place in places) or any(
-            int(place) >= stored.shape[1] for place in places
-        ):
-            problem = f"{name} has the columns 0 to {stored.shape[1] - 1}, not {columns}"
-            remedy = "choose two of them by number with --positions-columns Y,X"
-            raise ScanError("positions", file, problem, remedy=remedy)
-        signs = [-1.0 if str(column).strip().startswith("-") else 1.0 for column in columns]
-        stored = stored[:, [int(place) for place in places]] * np.asarray(signs)
-    if stored.shape[1] != 2:
-        raise _no_pairs(stored, file, name)
-    return np.asarray(stored, dtype=np.float64)
-
-
-def _no_pairs(stored: NDArray[Any], file: Path, name: str) -> ScanError:
-    problem = f"{name} has shape {stored.shape} and type {stored.dtype}"
-    remedy = "two columns of numbers, (y, x), are needed; choose them with --positions-columns Y,X"
-    return ScanError("positions", file, problem, remedy=remedy)

@@ -28,6 +28,7 @@ from napari_ptychonn.training.finetune_events import FineTuned, FinetuneEvent, L
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
 from napari_ptychonn.training.plan import make_plan, rate_of
 from napari_ptychonn.training.report import pictures_of, taught_card
+from napari_ptychonn.training.step_budget import StepBudget
 from napari_ptychonn.training.taught import TaughtScan
 from napari_ptychonn.words import counted
 
@@ -74,17 +75,18 @@ class Teaching:
         self._rng = np.random.default_rng(settings.seed)
         self._best = Best(network.module.state_dict())
         self._start = dict(self._best.weights)
-        self._steps: int | None = None
-        self._setbacks = self._round_step = 0
-        self._timed: tuple[float, int] | None = None
+        self._budget = StepBudget(settings)
+        self._setbacks = 0
         self._messages: list[str] = []
         self._checkpoint = settings.folder / "checkpoint.pt" if settings.folder else None
-        self._saved = self._began = time.monotonic()
-        self._earlier = 0.0
+        self._saved = time.monotonic()
         self._cannot_save = self._is_full = False
-        plan = make_plan(network, scans, settings, lambda: self._steps, lambda: self._setbacks)
+        plan = make_plan(
+            network, scans, settings, lambda: self._budget.steps, lambda: self._setbacks
+        )
         self._lesson, self._run = plan.lesson, plan.run
-        self._steps = self._planned_steps()
+        points = sum(len(scan.teaching) for scan in scans)
+        self._budget.plan(points, self._lesson.batch_size)
 
     def restore(self) -> bool:
         """Go on where a checkpoint in the folder was; whether there is one.
@@ -108,8 +110,8 @@ class Teaching:
             scan.restore(kept)
         self._run.restore(state["run"])
         self._best.restore(state["best"])
-        self._steps, self._setbacks = state["steps"], state["setbacks"]
-        self._earlier, self._messages = state["seconds"], list(state["messages"])
+        self._budget.restore(state["steps"], state["seconds"])
+        self._setbacks, self._messages = state["setbacks"], list(state["messages"])
         self._lesson.batch_size = state["batch_size"]
         restore_random_state(self._rng, state["random"])
         return True
@@ -132,7 +134,7 @@ class Teaching:
         if first.patch is not None:
             yield first.patch
         yield Metrics("held out", first.standing.as_dict())
-        self._began = time.monotonic()
+        self._budget.begin()
         while not self._should_stop() and not self._is_over():
             try:
                 yield from self._round()
@@ -146,7 +148,7 @@ class Teaching:
     def _round(self) -> Iterator[FinetuneEvent]:
         if time.monotonic() - self._saved > _CHECKPOINT_SECONDS:
             yield from self._save()
-        round_began, self._round_step = time.monotonic(), self._run.step
+        self._budget.begin_round(self._run.step)
         with self._run.averaged() as network:
             for message in self._lesson.look(network, self._rng, should_stop=self._should_stop):
                 yield self._said(message.text)
@@ -162,34 +164,17 @@ class Teaching:
                     return
                 break
             losses += found
-            spent = time.monotonic() - round_began
-            yield Progress(f"step {self._run.step}", self._run.step, self._expected(spent))
+            step = self._run.step
+            yield Progress(f"step {step}", step, self._budget.expected(step))
         if losses:
             mean = float(np.mean(losses))
             yield from self._judge(math.exp(mean) if self._lesson.is_log else mean)
         if losses:
-            self._plan_steps(round_began)
-
-    def _plan_steps(self, round_began: float) -> None:
-        """Plan as many steps as the minutes that are left have room for.
-
-        Steps of the first round, in which much is done for the first time, say it only
-        until there are others.
-        """
-        minutes, now = self._settings.minutes, time.monotonic()
-        if minutes is None:
-            return
-        if self._timed is None:
-            seconds = (now - round_began) / max(1, self._run.step - self._round_step)
-            self._timed = (now, self._run.step)
-        else:
-            seconds = (now - self._timed[0]) / max(1, self._run.step - self._timed[1])
-        left = max(0.0, 60 * minutes - self._seconds())
-        self._steps = max(STEPS_PER_LOOK, self._run.step + round(left / max(seconds, 1e-6)))
+            self._budget.end_round(self._run.step, STEPS_PER_LOOK)
 
     def _pace(self, most: int) -> list[float] | Message:
         """The next optimiser steps: their losses, or why there were none."""
-        left = math.inf if self._steps is None else self._steps - self._run.step
+        left = self._budget.left(self._run.step)
         try:
             with tried_convolutions(self._lesson.pace > 1):
                 losses = self._learn(int(min(self._lesson.pace, most, left)))
@@ -253,9 +238,9 @@ class Teaching:
             "scans": [scan.state() for scan in self._scans],
             "run": self._run.state(),
             "best": self._best.state(),
-            "steps": self._steps,
+            "steps": self._budget.steps,
             "setbacks": self._setbacks,
-            "seconds": self._seconds(),
+            "seconds": self._budget.seconds(),
             "messages": list(self._messages),
             "batch_size": self._lesson.batch_size,
             "random": random_state(self._rng),
@@ -288,7 +273,7 @@ class Teaching:
 
     def _outcome(self, before: Standing, after: Standing, *, stopped: bool = True) -> FineTuned:
         step, best = self._run.step, self._best.step
-        seconds = self._seconds()
+        seconds = self._budget.seconds()
         return FineTuned(
             state={name: value.cpu() for name, value in self._best.weights.items()},
             card=taught_card(
@@ -305,32 +290,15 @@ class Teaching:
             after=after,
             step=step,
             best_step=best,
-            steps=self._steps or step,
+            steps=self._budget.steps or step,
             seconds=seconds,
             stopped=stopped,
             messages=tuple(self._messages),
         )  # fmt: skip
 
     def _is_over(self) -> bool:
-        done = self._steps is not None and self._run.step >= self._steps
+        done = self._budget.left(self._run.step) <= 0
         return done or self._is_full or self._setbacks >= _MOST_SETBACKS
-
-    def _expected(self, spent: float) -> float:
-        """Steps of the whole training; in the first round guessed from the time they take."""
-        step = self._run.step
-        if self._steps is not None or self._settings.minutes is None:
-            return max(self._steps or step, step)
-        return max(step * self._settings.minutes * 60 / max(spent, 1e-3), step)
-
-    def _planned_steps(self) -> int | None:
-        settings = self._settings
-        if settings.epochs is None:
-            return settings.steps
-        points = sum(len(scan.teaching) for scan in self._scans)
-        return max(1, math.ceil(settings.epochs * points / self._lesson.batch_size))
-
-    def _seconds(self) -> float:
-        return self._earlier + time.monotonic() - self._began
 
     def _said(self, text: str) -> Message:
         self._messages.append(text)

@@ -21,6 +21,7 @@ from napari_ptychonn.widgets.finetune_form import FinetuneForm
 from napari_ptychonn.widgets.finetune_job import (
     Assignment,
     newest_of_its_kind,
+    taught_lively,
     teaching_events,
 )
 from napari_ptychonn.widgets.finetune_layers import TeachingLayers
@@ -30,19 +31,14 @@ from napari_ptychonn.widgets.finetune_outcome import OutcomeKeeper
 from napari_ptychonn.widgets.finetune_report import ReportView
 from napari_ptychonn.widgets.finetune_resume import ResumeOffer
 from napari_ptychonn.widgets.finetune_state import settings_from
-from napari_ptychonn.widgets.finetune_unfinished import (
-    Unfinished,
-    delete,
-    find_unfinished,
-    new_folder,
-    tidy,
-)
+from napari_ptychonn.widgets.finetune_unfinished import Unfinished, new_folder, tidy
 from napari_ptychonn.widgets.fold import scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.layers import scans_in
 from napari_ptychonn.widgets.lively import Lively
 from napari_ptychonn.widgets.mask_layers import painted
-from napari_ptychonn.widgets.offers import look_up_offers
+from napari_ptychonn.widgets.offer_search import OfferSearch
+from napari_ptychonn.widgets.offers import Offers
 from napari_ptychonn.widgets.result_layers import named_reconstructions
 from napari_ptychonn.widgets.window_words import in_the_window
 
@@ -56,7 +52,6 @@ __all__ = ["FinetuneWidget"]
 
 LOGGER = logging.getLogger("napari_ptychonn")
 NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
-SEARCH_AFTER_MS = 200
 SET_UP, LIVE, REPORT = range(3)
 
 
@@ -86,11 +81,10 @@ class FinetuneWidget(QWidget):
         self._layers: TeachingLayers | None = None
         self._teaching, self._lively = False, Lively()
         self._later: list[tuple[Ended, bool]] = []
-        self._stopped: set[Path] = set()
-        self._soon, self._search = QTimer(self), QTimer(self)
+        self._soon = QTimer(self)
         self.teach: Callable[[Assignment, ShouldStop], Iterator[FinetuneEvent]] = teaching_events
         self.runner = JobRunner(napari_viewer, supersedes=newest_of_its_kind)
-        self._finder = JobRunner(napari_viewer)
+        self._search = OfferSearch(self, napari_viewer)
         self.offer, self.form = ResumeOffer(), FinetuneForm()
         self.reset = QPushButton("Reset")
         self.live, self.report = LiveView(napari_viewer.theme), ReportView()
@@ -105,8 +99,7 @@ class FinetuneWidget(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Let the search for devices wait until the dock is painted."""
         super().showEvent(event)
-        if self._search.isActive():
-            self._search.start()
+        self._search.put_off()
         self._look_for_unfinished()
 
     def _lay_out(self) -> None:
@@ -129,7 +122,7 @@ class FinetuneWidget(QWidget):
         self.reset.clicked.connect(self.form.reset)
         self.form.changed.connect(self._show_readiness)
         self.offer.resume_asked.connect(self._resume)
-        self.offer.delete_asked.connect(self._delete)
+        self.offer.deleted.connect(self._look_for_unfinished)
         self.live.flipped.connect(self._flip)
         self.runner.told.connect(self._show_event)
         self.runner.metrics.connect(self._show_metrics)
@@ -138,12 +131,8 @@ class FinetuneWidget(QWidget):
         self.outcome.saved.connect(lambda _name: self.form.network.refresh())
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._show_results)
-        # It loads torch, which holds Python's lock for moments: paint the dock first.
-        self._search.setSingleShot(True)
-        self._search.setInterval(SEARCH_AFTER_MS)
-        self._search.timeout.connect(self._look_for_devices)
-        self._finder.finished.connect(self._offer)
-        events, others = self._viewer.layers.events, (self._finder, self.outcome.runner)
+        self._search.found.connect(self._offer)
+        events, others = self._viewer.layers.events, (self._search.runner, self.outcome.runner)
         lively = self._lively
         heard = [
             (event, self._follow_layers)
@@ -197,7 +186,7 @@ class FinetuneWidget(QWidget):
             self._lively.begin()
             self.runner.start(
                 f"the fine-tuning on {chosen[0].name}",
-                partial(_taught, self.teach, self._lively, self._assignment),
+                partial(taught_lively, self.teach, self._lively, self._assignment),
                 device=state.device,
             )
         except PtychonnError as error:
@@ -275,7 +264,7 @@ class FinetuneWidget(QWidget):
                 self.outcome.take(result, assignment, wanted=wanted)
                 self.tabs.setCurrentIndex(REPORT)
             else:
-                self._stopped.add(assignment.folder)
+                self.offer.add_stopped(assignment.folder)
                 with suppress(PtychonnError):  # a folder that stays is offered, or used again
                     tidy(assignment.folder)
             self._look_for_unfinished()
@@ -292,14 +281,14 @@ class FinetuneWidget(QWidget):
             self._teaching = False
             self._lively.end()
             if self._assignment is not None:
-                self._stopped.add(self._assignment.folder)
+                self.offer.add_stopped(self._assignment.folder)
             self.controls.show_ended("Stopped, since the dock was closed.", done=False)
             self._show_readiness()
         self.outcome.ask_if_removed()
 
     def _look_for_unfinished(self) -> None:
         if not self.runner.running:
-            self.offer.offer(find_unfinished(self._stopped))
+            self.offer.look()
 
     def _resume(self, unfinished: Unfinished) -> None:
         scans = unfinished.find_scans(self._scans)
@@ -317,33 +306,6 @@ class FinetuneWidget(QWidget):
         else:
             self._start(unfinished.folder)
 
-    def _delete(self, unfinished: Unfinished) -> None:
-        try:
-            delete(unfinished.folder)
-        except PtychonnError as error:
-            notify_failure(error)
-        self._look_for_unfinished()
-
-    def _look_for_devices(self) -> None:
-        self._finder.start("the search for devices", look_up_offers)
-
-    def _offer(self, ended: Ended) -> None:
-        if ended.outcome is Outcome.DONE:
-            self.form.offer_devices(ended.result.devices)
-            self.form.network.explain(ended.result.networks)
-
-
-def _taught(
-    teach: Callable[[Assignment, ShouldStop], Iterator[FinetuneEvent]],
-    lively: Lively,
-    assignment: Assignment,
-    should_stop: ShouldStop,
-) -> Iterator[FinetuneEvent]:
-    # In the worker, which must not keep the dock alive. What it has imported for an event is
-    # there when the first of that type comes.
-    known: set[type] = set()
-    for event in teach(assignment, should_stop):
-        if type(event) not in known:
-            known.add(type(event))
-            lively.include()
-        yield event
+    def _offer(self, offers: Offers) -> None:
+        self.form.offer_devices(offers.devices)
+        self.form.network.explain(offers.networks)

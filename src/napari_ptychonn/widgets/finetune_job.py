@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,12 +18,19 @@ from napari_ptychonn.widgets.finetune_scans import Labels
 from napari_ptychonn.widgets.finetune_state import TeachingState, settings_from
 from napari_ptychonn.widgets.finetune_unfinished import note_down
 from napari_ptychonn.widgets.job_thread import newest_of_its_type
+from napari_ptychonn.widgets.lively import Lively
 from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
     from napari_ptychonn.training.finetune_events import FineTuned, FinetuneEvent
 
-__all__ = ["Assignment", "newest_of_its_kind", "saving_events", "teaching_events"]
+__all__ = [
+    "Assignment",
+    "newest_of_its_kind",
+    "saving_events",
+    "taught_lively",
+    "teaching_events",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +83,39 @@ def teaching_events(assignment: Assignment, should_stop: ShouldStop) -> Iterator
         labels=labels,
         should_stop=should_stop,
     )
+
+
+def taught_lively(
+    teach: Callable[[Assignment, ShouldStop], Iterator[FinetuneEvent]],
+    lively: Lively,
+    assignment: Assignment,
+    should_stop: ShouldStop,
+) -> Iterator[FinetuneEvent]:
+    """Teach as asked, and keep what was imported for each type of event out of collections.
+
+    Parameters
+    ----------
+    teach : callable
+        As :func:`teaching_events`.
+    lively : Lively
+        The dock's, which has begun. It is given alone: a worker must not keep its dock alive.
+    assignment : Assignment
+        What is taught.
+    should_stop : callable
+        Asked several times a second.
+
+    Yields
+    ------
+    FinetuneEvent
+        Those of `teach`.
+    """
+    # What it has imported for an event is there when the first of that type comes.
+    known: set[type] = set()
+    for event in teach(assignment, should_stop):
+        if type(event) not in known:
+            known.add(type(event))
+            lively.include()
+        yield event
 
 
 def saving_events(

@@ -22,7 +22,7 @@ from napari_ptychonn.widgets.time_left import in_words
 from napari_ptychonn.widgets.window_words import in_the_window
 
 if TYPE_CHECKING:
-    from napari_ptychonn.reconstruction.orient import OrientationSearch
+    from napari_ptychonn.reconstruction.orientation_search import OrientationSearch
     from napari_ptychonn.reconstruction.position_scale import PositionScale
 
 __all__ = ["OrientationGallery"]

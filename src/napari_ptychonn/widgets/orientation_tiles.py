@@ -14,7 +14,10 @@ from qtpy.QtWidgets import QButtonGroup, QGridLayout, QSizePolicy, QToolButton, 
 from napari_ptychonn.scan.orientation import N_ORIENTATIONS, orientation_text
 
 if TYPE_CHECKING:
-    from napari_ptychonn.reconstruction.orient import OrientationSearch, OrientationTrial
+    from napari_ptychonn.reconstruction.orientation_search import (
+        OrientationSearch,
+        OrientationTrial,
+    )
 
 __all__ = ["OrientationTiles", "grey_phases"]
 

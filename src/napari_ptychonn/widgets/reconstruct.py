@@ -28,7 +28,8 @@ from napari_ptychonn.widgets.fold import scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, Outcome, notify_failure
 from napari_ptychonn.widgets.layers import LiveObject, add_reconstruction, scans_in
 from napari_ptychonn.widgets.mask_layers import painted
-from napari_ptychonn.widgets.offers import look_up_offers
+from napari_ptychonn.widgets.offer_search import OfferSearch
+from napari_ptychonn.widgets.offers import Offers
 from napari_ptychonn.widgets.reconstruct_form import NOTHING_TO_SWEEP, ReconstructForm
 from napari_ptychonn.widgets.reconstruct_job import Order, reconstruction_events
 from napari_ptychonn.widgets.reconstruct_state import settings_from
@@ -47,7 +48,6 @@ __all__ = ["ReconstructWidget"]
 LOGGER = logging.getLogger("napari_ptychonn")
 NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
 BAR_STEPS = 1000
-SEARCH_AFTER_MS = 200
 
 
 class ReconstructWidget(QWidget):
@@ -73,7 +73,7 @@ class ReconstructWidget(QWidget):
         self._drawings: list[Shapes] = []
         self._live: LiveObject | None = None
         self._later: list[tuple[Ended, LiveObject | None]] = []
-        self._soon, self._search = QTimer(self), QTimer(self)
+        self._soon = QTimer(self)
         self.form = ReconstructForm()
         self.run = QPushButton("Reconstruct")
         self.cancel = QPushButton("Cancel")
@@ -82,7 +82,7 @@ class ReconstructWidget(QWidget):
         self.status = Sentence()
         self.summary = Sentence()
         self.runner = JobRunner(napari_viewer)
-        self._finder = JobRunner(napari_viewer)
+        self._search = OfferSearch(self, napari_viewer)
         self._lay_out()
         self._connect()
         self._follow_layers()
@@ -91,8 +91,7 @@ class ReconstructWidget(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Let the search for devices wait until the dock is painted."""
         super().showEvent(event)
-        if self._search.isActive():
-            self._search.start()
+        self._search.put_off()
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
@@ -125,12 +124,9 @@ class ReconstructWidget(QWidget):
         self.runner.finished.connect(self._finish)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._show_results)
-        # It loads torch, which holds Python's lock for moments: paint the dock first.
-        self._search.setSingleShot(True)
-        self._search.setInterval(SEARCH_AFTER_MS)
-        self._search.timeout.connect(self._look_for_devices)
-        self._finder.finished.connect(self._offer)
-        events, follow, finder = self._viewer.layers.events, self._follow_layers, self._finder
+        self._search.found.connect(self._offer)
+        events, follow = self._viewer.layers.events, self._follow_layers
+        finder = self._search.runner
         for event in (events.inserted, events.removed, events.renamed):
             event.connect(follow)
 
@@ -264,13 +260,9 @@ class ReconstructWidget(QWidget):
             self.status.setText("Stopped, since the dock was closed.")
             self._show_readiness()
 
-    def _look_for_devices(self) -> None:
-        self._finder.start("the search for devices", look_up_offers)
-
-    def _offer(self, ended: Ended) -> None:
-        if ended.outcome is Outcome.DONE:
-            self.form.offer_devices(ended.result.devices)
-            self.form.network.explain(ended.result.networks)
+    def _offer(self, offers: Offers) -> None:
+        self.form.offer_devices(offers.devices)
+        self.form.network.explain(offers.networks)
 
 
 def _row_of(wanted: object, offered: Sequence[object]) -> int | None:

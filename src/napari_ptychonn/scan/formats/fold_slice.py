@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.chosen import chosen_contents
-from napari_ptychonn.scan.container import Container, NpzContainer, open_container
+from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.eiger import LinkedStack
 from napari_ptychonn.scan.entries import number, yx_vectors
 from napari_ptychonn.scan.formats.ptychi import NAME, partner
 from napari_ptychonn.scan.matlab import MATLAB_ORIENTATION, matlab_image
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.options import ScanOptions
 
 __all__ = ["FoldSlice"]

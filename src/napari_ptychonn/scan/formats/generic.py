@@ -12,11 +12,12 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
 from napari_ptychonn.scan.blind import leave_out
 from napari_ptychonn.scan.combined import SquaredPatterns
-from napari_ptychonn.scan.container import Container, H5Container
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.entries import chosen_positions
 from napari_ptychonn.scan.guesses import guesses as guesses_of
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.mask_files import read_mask
 from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.options import ScanOptions

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.scan.chosen import chosen_contents
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import beam_energy_ev, length_m
 from napari_ptychonn.scan.matlab import MATLAB_ORIENTATION, matlab_image
 from napari_ptychonn.scan.model import HC_EV_M
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.options import ScanOptions
 
 __all__ = ["NslsMatlab"]

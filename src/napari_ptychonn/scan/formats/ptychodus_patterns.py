@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.entries import (
     chosen_mask,
@@ -23,6 +23,7 @@ from napari_ptychonn.scan.entries import (
     shape_of,
 )
 from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.selected import SelectedPatterns
 from napari_ptychonn.words import counted

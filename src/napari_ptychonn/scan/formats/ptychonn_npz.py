@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import chosen_mask, chosen_positions, chosen_probe, shape_of
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.patterns import ArrayPatterns
 

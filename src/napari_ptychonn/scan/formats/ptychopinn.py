@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
 from napari_ptychonn.scan.combined import SquaredPatterns
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.contents import Contents
 from napari_ptychonn.scan.entries import (
     chosen_mask,
@@ -26,6 +26,7 @@ from napari_ptychonn.scan.entries import (
     yx_vectors,
 )
 from napari_ptychonn.scan.model import PatternSource
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.patterns import ArrayPatterns
 

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.combined import ConcatenatedPatterns
-from napari_ptychonn.scan.container import Container, H5Container, open_container
+from napari_ptychonn.scan.container import Container, open_container
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.entries import is_group, reals, shape_of, unusable
 from napari_ptychonn.scan.frame_masks import common_mask
+from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.model import HC_EV_M
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.storage import DAMAGE, names_in

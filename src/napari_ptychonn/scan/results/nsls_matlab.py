@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import beam_energy_ev, length_m, number, shape_of
 from napari_ptychonn.scan.model import HC_EV_M, LengthUnit
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, probe_modes, single_layer
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.scan.units import metres_per

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.entries import attribute_number, number, yx_vectors
 from napari_ptychonn.scan.model import LengthUnit
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, probe_modes, single_layer
 from napari_ptychonn.scan.results.result import ObjectResult
 

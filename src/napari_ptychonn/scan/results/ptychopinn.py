@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.entries import yx_vectors
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.results.arrays import images, probe_modes, single_layer
 from napari_ptychonn.scan.results.result import ObjectResult
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from napari_ptychonn.scan.container import Container, NpzContainer
+from napari_ptychonn.scan.container import Container
 from napari_ptychonn.scan.coordinates import point_list
 from napari_ptychonn.scan.entries import attribute_number
+from napari_ptychonn.scan.npz_container import NpzContainer
 from napari_ptychonn.scan.results.arrays import images, pixel_pair, single_layer
 from napari_ptychonn.scan.results.result import ObjectResult
 
