@@ -7,7 +7,7 @@ import pytest
 from scan_world import DISTANCE_M, ENERGY_EV, PITCH_M, WAVELENGTH_M, write_plain
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.container import DatasetInfo
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.glimpse import glimpse_dataset, glimpse_scan
 from napari_ptychonn.scan.guesses import guesses
 from napari_ptychonn.scan.open import open_scan

@@ -37,7 +37,7 @@ class ProbeAwareNet(nn.Module):
         Residual blocks in the middle, at 1/8.
     """
 
-    def __init__(self, channels: tuple[int, int, int] = (32, 64, 128), blocks: int = 2) -> None:
+    def __init__(self, channels: tuple[int, int, int] = (64, 128, 192), blocks: int = 3) -> None:
         super().__init__()
         fine, middle, coarse = channels
         self.stem = nn.Conv2d(4 * INPUT_CHANNELS, fine, 3, padding=1)

@@ -21,7 +21,7 @@ from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.npy_members import opened_zip
 from napari_ptychonn.scan.npz_container import NpzContainer
 
-__all__ = ["Container", "DatasetInfo", "open_container"]
+__all__ = ["Container", "open_container"]
 
 SCAN_FILE = "scan file"
 """What a file is, where nothing else is said."""

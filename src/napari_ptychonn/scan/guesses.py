@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from napari_ptychonn.scan.container import DatasetInfo
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.tree import NAMES
 from napari_ptychonn.scan.units import is_length_unit
 

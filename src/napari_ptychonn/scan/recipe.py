@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ptychonn.errors import SettingsError
-from napari_ptychonn.scan.container import DatasetInfo
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.renaming import Renaming, pinned, renamed, renamings, unnumbered
 from napari_ptychonn.scan.sidefiles import WITH_DATASET

@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_ptychonn.errors import OutputError, SettingsError
-from napari_ptychonn.scan.container import DatasetInfo
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.recipe import EMPTY, Fitted, Recipe, combined
 from napari_ptychonn.scan.recipe_json import recipe_from_json, recipe_to_json

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.scan.container import Container, DatasetInfo, open_container
+from napari_ptychonn.scan.container import Container, open_container
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.h5_container import H5Container
 from napari_ptychonn.scan.storage import DAMAGE
 

@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_ptychonn.scan.container import DatasetInfo
+from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.glimpse import DatasetGlimpse
 from napari_ptychonn.scan.guesses import Guess
 from napari_ptychonn.scan.options import ROLES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FinetuneWidget"]
 
-LOGGER = logging.getLogger("napari_ptychonn")
 NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
 SET_UP, LIVE, REPORT = range(3)
 
