@@ -30,7 +30,6 @@ from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import Simulation, simulate, simulate_lazily
 from napari_ptychonn.training.drawn_samples import polishing_sample
 from napari_ptychonn.training.examples import ExampleSettings
-from napari_ptychonn.training.lesson import bright
 from napari_ptychonn.training.losses import patch_error, tile_error
 from napari_ptychonn.training.probe_recipe import ProbeRecipe
 from napari_ptychonn.training.rooms import PassRecord, run_passes
@@ -257,7 +256,7 @@ def _lit_crop(rooms: list[_Room], side: int, rng: np.random.Generator) -> tuple[
         cut = (rows[0], columns[0])
         believed = torch.zeros((side, side), device=light.device)
         believed[rows[1], columns[1]] = 1
-        weight = bright(light)[cut] * room.known[cut] * believed
+        weight = _well_lit(light)[cut] * room.known[cut] * believed
         lit = light[cut].amax() >= _DARK * light.amax()
         if lit and weight.sum() >= _FEWEST_LIT * believed.sum():
             break
@@ -280,6 +279,16 @@ def _cut(length: int, side: int, rng: np.random.Generator) -> tuple[slice, slice
     low = 0 if start < _MULTIPLE else _MARGIN
     high = 0 if start + side > length - _MULTIPLE else _MARGIN
     return slice(start, start + side), slice(low, side - high)
+
+
+def _well_lit(light: Tensor) -> Tensor:
+    """Weight (H, W) of every pixel: near 1 where a scan is well lit, little on its rim.
+
+    The rim is noisiest, and is not what one looks at: with more weight the middle suffers.
+    """
+    lit = light[light > 0]
+    typical = torch.quantile(lit, 0.9) if len(lit) else light.new_ones(())
+    return light / (light + typical)
 
 
 def _log_error(found: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
