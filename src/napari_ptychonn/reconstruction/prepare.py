@@ -63,6 +63,8 @@ class Prepared:
         different grids, so that misfit, probe and sweeps mean nothing.
     probe_is_guess : bool
         Whether it is to be refined.
+    power_is_guess : bool
+        Whether its photons were taken from the brightest patterns.
     messages : tuple of str
         What the person should know.
     start : Start or None
@@ -81,6 +83,7 @@ class Prepared:
     patch_scale: tuple[float, float]
     probes: tuple[Tensor, ...]
     probe_is_guess: bool
+    power_is_guess: bool
     messages: tuple[str, ...]
     start: Start | None = None
 
@@ -139,7 +142,9 @@ def prepare(
     _refuse_passes(settings, network, start)
     laid = None if start is None else lay_start(start, scan, frame, pixel)
     brought = None if laid is None else laid.probe
-    found, is_guess, messages = _probes(scan, chosen, needed=card.needs_probe, brought=brought)
+    found, is_guess, is_scaled, messages = _probes(
+        scan, chosen, needed=card.needs_probe, brought=brought
+    )
     probes = tuple(torch.from_numpy(probe).to(device) for probe in found if one_grid)
     batch_size = settings.batch_size or _default_batch(patch_shape, device)
     beside = _BYTES_PER_PIXEL * frame.shape[0] * frame.shape[1]
@@ -161,6 +166,7 @@ def prepare(
         patch_scale=scale,
         probes=probes,
         probe_is_guess=is_guess,
+        power_is_guess=is_scaled,
         messages=messages if started is None else (*messages, *started.messages),
         start=started,
     )
@@ -228,7 +234,8 @@ def _probes(
     *,
     needed: bool,
     brought: NDArray[np.complex64] | None,
-) -> tuple[list[NDArray[np.complex64]], bool, tuple[str, ...]]:
+) -> tuple[list[NDArray[np.complex64]], bool, bool, tuple[str, ...]]:
+    """Probes, whether they are guesses, whether their power is one, and what is to be said."""
     surveyed = chosen[spread_evenly(scan.positions[chosen], _SURVEYED)]
     sums = np.empty(len(surveyed))
     mean = np.zeros(scan.pattern_shape)
@@ -246,14 +253,15 @@ def _probes(
         )
     if brought is not None:
         # Still a guess: it is refined along, but not searched for anew.
-        return [scale_probe(brought, sums, believed=True)[0]], True, ()
+        probe, scaled = scale_probe(brought, sums, believed=True)
+        return [probe], True, scaled, ()
     if scan.probe is not None:
         probe, scaled = scale_probe(scan.probe, sums, believed=True)
         rescaled = ("The probe's scale was set by the brightest patterns.",) if scaled else ()
         probes = defocused_probes(probe) if scan.probe_is_guess and needed else [probe]
-        return probes, scan.probe_is_guess, rescaled
+        return probes, scan.probe_is_guess, scaled, rescaled
     if not needed:
-        return [], False, ()
+        return [], False, False, ()
     said = "The scan has no probe: one is guessed from the mean pattern, and refined."
     guesses = [scale_probe(probe, sums, believed=False)[0] for probe in guess_probes(mean)]
-    return guesses, True, (said,)
+    return guesses, True, True, (said,)

@@ -32,6 +32,7 @@ from napari_ptychonn.reconstruction.start import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.state import JobState
 from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.reconstruction.sweeps import Polish, SweepState, sweep_object
+from napari_ptychonn.reconstruction.transmission import bound_transmission
 from napari_ptychonn.reconstruction.work import QUALITY_COST, SWEEP_COST, Work
 
 __all__ = ["Stages"]
@@ -74,7 +75,14 @@ class Stages:
     def run(self) -> Iterator[JobEvent]:
         """Do all stages, or those that there was time for."""
         yield self._work.progress("starting", 0)
-        for stage in (self._find_probe, self._begin, self._passes, self._sweep, self._judge):
+        for stage in (
+            self._find_probe,
+            self._begin,
+            self._passes,
+            self._sweep,
+            self._bound,
+            self._judge,
+        ):
             for event in self._unless_full(stage()):
                 if isinstance(event, SmallerBatches):
                     self._state.batch_size = event.size
@@ -252,6 +260,9 @@ class Stages:
             yield event
             if isinstance(event, Metrics) and event.stage.startswith("trial"):
                 yield self._work.progress(event.stage, SWEEP_COST)
+
+    def _bound(self) -> Iterator[JobEvent]:
+        return bound_transmission(self._state)
 
     def _judge(self) -> Iterator[JobEvent]:
         job, state = self._job, self._state
