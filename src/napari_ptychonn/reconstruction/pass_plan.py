@@ -2,9 +2,9 @@
 
 Early passes move far, later ones average more, and the last one averages most: once the
 misfit has settled, what a small regularisation still moves is mostly noise. A scan whose
-points lie close is done in four; where they lie far apart passes are cheap, and go on as
-long as they lower the misfit. Where few photons were counted more than four add noise, and
-the network is asked four times: its errors there are its own, and partly average out.
+points lie close is done in five; where they lie far apart passes are cheap, and there are
+more. Where few photons were counted more than four add noise, and the network is asked
+four times: its errors there are its own, and partly average out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from napari_ptychonn.reconstruction.settings import Auto
 
 __all__ = ["PassPlan", "PassTurn", "sweeps_of_a_pass"]
 
-_FEWEST, _MOST = 4, 20
-_COVER_OF_ALL = 40.0
-_SETTLED = 0.005
+_FEWEST, _MOST = 5, 20
+_COVER_OF_ALL = 60.0
+"""The misfit is no guide: with a fifth of the points it stays as it is from the sixth pass on, and
+the error goes down from 0.095 to 0.082 (code) until the twelfth."""
+_PASSES_OF_NOISE = 4
 _FEWEST_TO_SETTLE = 3
 _COVERS_PER_PASS = (8.0, 16.0, 24.0)
 _MOST_SWEEPS = 16
@@ -63,9 +65,8 @@ class PassPlan:
     Parameters
     ----------
     wanted : int or "auto"
-        How many passes; "auto": four where `cover` is 10 or more, else up to
-        40 / `cover`, at most 20, until one lowers the misfit by less than 0.5 %; four
-        where the first pass met mostly noise.
+        How many passes; "auto": 60 / `cover`, 5 to 20; four where the first pass met
+        mostly noise.
     cover : float
         How often a typical pixel is seen, as :func:`sweeping.cover_of` tells.
     come : int
@@ -91,9 +92,9 @@ class PassPlan:
     ) -> None:
         most = int(np.clip(round(_COVER_OF_ALL / cover), _FEWEST, _MOST))
         self.cover = cover
-        self._waits = wanted == "auto" and most > _FEWEST
+        self._is_auto = wanted == "auto"
         self._most = most if wanted == "auto" else wanted
-        self._misfits: list[float] = []
+        self._done = 0
         self._momentum = 0.0
         self._come = come
         self._knows_noise = mostly_noise is not None
@@ -102,44 +103,34 @@ class PassPlan:
     @property
     def expected(self) -> int:
         """How many there will be, as far as one can tell."""
-        return min(self._most, 2 * _FEWEST)
+        return self._most
 
     def turns(self) -> Iterator[PassTurn]:
         """Passes in order; :meth:`took` is to be called after each."""
-        settled = False
-        while len(self._misfits) < self._most and not settled:
-            number = len(self._misfits) + 1
-            settled = self._waits and number > _FEWEST_TO_SETTLE and self._has_settled
-            last = settled or number == self._most
+        while self._done < self._most:
+            number = self._done + 1
             views = _VIEWS_OF_NOISE if self.met_mostly_noise else 1
             like = number + self._come
-            settles = last and like >= _FEWEST_TO_SETTLE
+            settles = number == self._most and like >= _FEWEST_TO_SETTLE
             yield PassTurn(number, like, self._momentum, settles, views)
 
-    def took(self, misfit: float, beyond_noise: float) -> None:
+    def took(self, beyond_noise: float) -> None:
         """Take what a complete pass met.
 
         Parameters
         ----------
-        misfit : float
-            R-factor of its last sweep.
         beyond_noise : float
             Share of the misfit of its first sweep that photon noise does not explain.
         """
         # From a flat object a misfit that is mostly noise means that there is little to find:
         # momentum would then carry noise along.
-        if not self._misfits:
+        if not self._done:
             if not self._knows_noise:
                 self.met_mostly_noise = beyond_noise <= _MOSTLY_SIGNAL
             self._momentum = 0.0 if self.met_mostly_noise else _MOMENTUM
-            if self._waits and self.met_mostly_noise:
-                self._most = _FEWEST
-        self._misfits.append(misfit)
-
-    @property
-    def _has_settled(self) -> bool:
-        before, now = self._misfits[-2:]
-        return before - now < _SETTLED * before
+            if self._is_auto and self.met_mostly_noise:
+                self._most = _PASSES_OF_NOISE
+        self._done += 1
 
 
 def sweeps_of_a_pass(cover: float, number: int) -> int:

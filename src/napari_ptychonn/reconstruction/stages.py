@@ -185,7 +185,7 @@ class Stages:
                     yield state.snapshot(stage)
             if step.complete:
                 state.passes = turn.number
-                plan.took(step.misfit, step.beyond_noise)
+                plan.took(step.beyond_noise)
                 self._mostly_noise = plan.met_mostly_noise
                 yield Metrics(stage, {"misfit": step.misfit})
 

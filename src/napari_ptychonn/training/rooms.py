@@ -170,7 +170,7 @@ def run_passes(
                     views=turn.views,
                 )  # fmt: skip
                 probe = step.probe
-                plan.took(step.misfit, step.beyond_noise)
+                plan.took(step.beyond_noise)
                 yield PassRecord(step, object_)
         if should_stop():
             return
