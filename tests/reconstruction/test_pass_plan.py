@@ -18,10 +18,10 @@ def followed(plan, beyond_noise=1.0):
 
 def test_the_farther_apart_points_lie_the_more_passes_there_are():
     counts = [len(followed(PassPlan("auto", cover))) for cover in (CLOSE, 10.0, 5.0, APART, 0.5)]
-    assert counts == [5, 6, 12, 20, 20]
+    assert counts == [4, 5, 10, 20, 20]
     # The last one averages.
     turns = followed(PassPlan("auto", CLOSE))
-    assert [turn.settles for turn in turns] == [False] * 4 + [True]
+    assert [turn.settles for turn in turns] == [False] * 3 + [True]
 
 
 @pytest.mark.parametrize("cover", [CLOSE, APART])
@@ -70,7 +70,7 @@ def test_what_is_known_of_the_noise_is_not_judged_by_a_first_pass_from_an_object
 
 
 def test_what_is_expected_is_what_there_may_be():
-    assert PassPlan("auto", CLOSE).expected == 5
+    assert PassPlan("auto", CLOSE).expected == 4
     assert PassPlan(2, APART).expected == 2
     assert PassPlan("auto", APART).expected == 20
 

@@ -2,7 +2,7 @@
 
 Early passes move far, later ones average more, and the last one averages most: once the
 misfit has settled, what a small regularisation still moves is mostly noise. A scan whose
-points lie close is done in five; where they lie far apart passes are cheap, and there are
+points lie close is done in four; where they lie far apart passes are cheap, and there are
 more. Where few photons were counted more than four add noise, and the network is asked
 four times: its errors there are its own, and partly average out.
 """
@@ -18,8 +18,8 @@ from napari_ptychonn.reconstruction.settings import Auto
 
 __all__ = ["PassPlan", "PassTurn", "sweeps_of_a_pass"]
 
-_FEWEST, _MOST = 5, 20
-_COVER_OF_ALL = 60.0
+_FEWEST, _MOST = 4, 20
+_COVER_OF_ALL = 50.0
 """The misfit is no guide: with a fifth of the points it stays as it is from the sixth pass on, and
 the error goes down from 0.095 to 0.082 (code) until the twelfth."""
 _PASSES_OF_NOISE = 4
@@ -65,7 +65,7 @@ class PassPlan:
     Parameters
     ----------
     wanted : int or "auto"
-        How many passes; "auto": 60 / `cover`, 5 to 20; four where the first pass met
+        How many passes; "auto": 50 / `cover`, 4 to 20; four where the first pass met
         mostly noise.
     cover : float
         How often a typical pixel is seen, as :func:`sweeping.cover_of` tells.
