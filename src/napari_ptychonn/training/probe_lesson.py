@@ -39,6 +39,8 @@ _LEFT_OUT = 0.2
 _CHECKED = 0.25
 _SETTLING_LOOKS = 3
 _SETTLED = 0.01
+_MOST_PASSES = 8
+"""Later ones are like those before, and a look is to cost little."""
 _TILE = 32
 _FLOOR = 1e-5
 
@@ -76,6 +78,7 @@ class ProbeLesson:
                 for event in run_passes(
                     network, room.measurements, room.frame, scan.probe, update_probe=True,
                     seed=look, batch_size=scan.prepared.batch_size, should_stop=should_stop,
+                    most=_MOST_PASSES,
                 ):  # fmt: skip
                     if isinstance(event, Message):
                         yield event
@@ -284,7 +287,7 @@ def _passes(
     return run_passes(
         network, room.measurements.part(rows), room.frame.subset(rows.to(scan.probe.device)),
         scan.probe, update_probe=False, seed=seed, batch_size=scan.prepared.batch_size,
-        should_stop=should_stop,
+        should_stop=should_stop, most=_MOST_PASSES,
     )  # fmt: skip
 
 

@@ -121,6 +121,7 @@ def run_passes(
     seed: int,
     batch_size: int,
     should_stop: ShouldStop,
+    most: int | None = None,
 ) -> Iterator[PassRecord | Message]:
     """The passes of a reconstruction, from the flat object.
 
@@ -140,6 +141,8 @@ def run_passes(
         Patterns at a time.
     should_stop : callable
         Asked at every batch; fewer passes come once it says True.
+    most : int, optional
+        Passes at most; None: as many as a job does.
 
     Yields
     ------
@@ -148,7 +151,9 @@ def run_passes(
     """
     object_ = torch.ones(frame.shape, dtype=torch.complex64, device=probe.device)
     coarse_helps = True
-    plan = PassPlan("auto", cover_of(frame, probe))
+    cover = cover_of(frame, probe)
+    wanted = PassPlan("auto", cover).expected
+    plan = PassPlan("auto" if most is None or wanted <= most else most, cover)
     for turn in plan.turns():
         start = object_
         if coarse_helps:
