@@ -435,3 +435,13 @@ def test_the_first_picture_comes_after_the_first_batch_and_grows_at_any_dose(dim
     known = [np.isfinite(event.object).sum() for event in pictures]
     assert len(known) >= 4
     assert known[0] < known[-1]
+
+
+def test_points_that_hardly_overlap_are_not_swept_unasked(make_scan):
+    """Held-out photons would gain where light fell, and the picture lose in between."""
+    scan = make_scan(points=9, photons=1e5, step_px=30.0).scan
+    settings = replace(QUICK, sweeps="auto")
+    result = reconstruct(scan, settings)
+    assert result.report.sweeps == 0
+    assert any("hardly overlap" in text for text in result.report.messages)
+    assert reconstruct(scan, replace(settings, sweeps=2)).report.sweeps == 2

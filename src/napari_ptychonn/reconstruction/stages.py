@@ -44,6 +44,7 @@ _SWEEP_REGULARISATION, _SWEEP_MOMENTUM = 1.0, 0.6
 """The passes have moved far: what is left is to be averaged, and slow errors are what is left
 (NRMSE of code after 16 sweeps: 0.026, and 0.037 without momentum)."""
 _FROM_FLAT_REGULARISATION = 0.2
+_FEW_COVERS = 0.6
 _BETWEEN_PICTURES_S = 0.05
 _FULL = (
     "The device's memory is full, even with one pattern at a time: the job ends with the best "
@@ -242,6 +243,10 @@ class Stages:
         if wanted == "auto" and self._mostly_noise and state.passes:
             # Held-out photons may still gain then, while the picture gets noisier.
             yield Message("Few photons: automatic sweeps would add noise, so none is done.")
+            return
+        if wanted == "auto" and state.passes and cover_of(job.frame, state.probe) < _FEW_COVERS:
+            # Held-out photons gain where light fell; what lies between gets worse.
+            yield Message("Points hardly overlap: automatic sweeps add nothing, so none is done.")
             return
         from_flat = job.start is not None and not (job.start.worth or state.passes)
         reach = _FROM_FLAT_REGULARISATION if from_flat else _SWEEP_REGULARISATION
