@@ -49,6 +49,20 @@ def short_looks(monkeypatch):
     monkeypatch.setattr(teaching, "_CHECKPOINT_SECONDS", -1.0)
 
 
+@pytest.fixture
+def judged_weights(monkeypatch):
+    """All weights that were judged, whether they became the best or not."""
+    offered = []
+    real = teaching.Best.offer
+
+    def recording(self, weights, standing, step):
+        offered.append({name: value.clone() for name, value in weights.items()})
+        return real(self, weights, standing, step)
+
+    monkeypatch.setattr(teaching.Best, "offer", recording)
+    return offered
+
+
 @pytest.fixture(scope="module")
 def physics(taught_simulation):
     """64 steps of physics on the small star: outcome and events."""
@@ -63,7 +77,7 @@ def test_patterns_alone_make_the_network_better_on_points_it_was_not_taught(
     assert not finished.stopped
     assert result.step == 64
     assert result.improved
-    assert result.after.loss < 0.99 * result.before.loss
+    assert result.after.loss < 0.97 * result.before.loss
     assert result.after.phase_correlation is None
     ((before, after),) = result.pictures
     assert after.object.shape == before.object.shape
@@ -111,14 +125,17 @@ def test_the_network_that_was_started_from_is_untouched(physics):
     assert bundled.card.parents == ()
 
 
-def test_the_same_seed_gives_the_same_network_and_another_one_does_not(fewer_points):
-    first, told = collected(fewer_points.scan, steps(3))
+def test_the_same_seed_gives_the_same_network_and_another_one_does_not(
+    fewer_points, judged_weights
+):
+    first, _ = collected(fewer_points.scan, steps(3))
+    taught = judged_weights[-1]
     torch.rand(3)
     again, _ = collected(fewer_points.scan, steps(3))
-    _, others = collected(fewer_points.scan, steps(3, seed=1))
     assert losses_equal(first, again)
-    # Where three steps gain nothing both end with what they began with.
-    assert losses_of(told)[-1].training != losses_of(others)[-1].training
+    assert same_weights(taught, judged_weights[-1])
+    collected(fewer_points.scan, steps(3, seed=1))
+    assert not same_weights(taught, judged_weights[-1])
 
 
 def losses_equal(one, other):
@@ -269,17 +286,9 @@ def test_a_stop_before_anything_is_known_gives_the_old_network(taught_simulation
     assert not last.result.improved
 
 
-def test_what_is_frozen_does_not_move(taught_simulation, monkeypatch):
-    offered = []
-    real = teaching.Best.offer
-
-    def recording(self, weights, standing, step):
-        offered.append({name: value.clone() for name, value in weights.items()})
-        return real(self, weights, standing, step)
-
-    monkeypatch.setattr(teaching.Best, "offer", recording)
+def test_what_is_frozen_does_not_move(taught_simulation, judged_weights):
     collected(taught_simulation.scan, steps(8, frozen="encoder"))
-    old, taught = offered[0], offered[-1]
+    old, taught = judged_weights[0], judged_weights[-1]
     moved = {
         name.split(".")[0] for name, value in taught.items() if not torch.equal(value, old[name])
     }

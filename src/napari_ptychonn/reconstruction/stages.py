@@ -35,12 +35,12 @@ from napari_ptychonn.reconstruction.sweeps import Polish, SweepState, sweep_obje
 from napari_ptychonn.reconstruction.transmission import bound_transmission
 from napari_ptychonn.reconstruction.work import QUALITY_COST, SWEEP_COST, Work
 
-__all__ = ["Stages"]
+__all__ = ["SWEEP_MOMENTUM", "SWEEP_REGULARISATION", "Stages"]
 
 JobEvent = Progress | Snapshot | Metrics | Message
 
 _MOST_LEVELLINGS = 3
-_SWEEP_REGULARISATION, _SWEEP_MOMENTUM = 1.0, 0.6
+SWEEP_REGULARISATION, SWEEP_MOMENTUM = 1.0, 0.6
 """The passes have moved far: what is left is to be averaged, and slow errors are what is left
 (NRMSE of code after 16 sweeps: 0.026, and 0.037 without momentum)."""
 _FROM_FLAT_REGULARISATION = 0.2
@@ -249,12 +249,12 @@ class Stages:
             yield Message("Points hardly overlap: automatic sweeps add nothing, so none is done.")
             return
         from_flat = job.start is not None and not (job.start.worth or state.passes)
-        reach = _FROM_FLAT_REGULARISATION if from_flat else _SWEEP_REGULARISATION
+        reach = _FROM_FLAT_REGULARISATION if from_flat else SWEEP_REGULARISATION
         for event in sweep_object(
             job.measurements, job.frame, state.object, state.probe, wanted,
             update_probe=self._refines_probe, seed=job.settings.seed,
             batch_size=state.batch_size, should_stop=self._should_stop,
-            regularisation=reach, momentum=_SWEEP_MOMENTUM, polish=self._polish,
+            regularisation=reach, momentum=SWEEP_MOMENTUM, polish=self._polish,
         ):  # fmt: skip
             if isinstance(event, SweepState):
                 state.object, state.probe, state.sweeps = event.object, event.probe, event.sweeps

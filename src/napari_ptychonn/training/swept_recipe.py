@@ -22,6 +22,7 @@ from napari_ptychonn.reconstruction.events import never
 from napari_ptychonn.reconstruction.frame import make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.placed import object_on
+from napari_ptychonn.reconstruction.stages import SWEEP_MOMENTUM, SWEEP_REGULARISATION
 from napari_ptychonn.reconstruction.sweeps import SweepState, sweep_object
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.simulation.probes import PROBE_KINDS
@@ -182,7 +183,7 @@ class SweptRecipe:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """What the passes over one scan told the network: (K, H, W) each, for K of them.
+    """What the passes over one scan told the network.
 
     Attributes
     ----------
@@ -236,7 +237,8 @@ def _reconstructed(
         some = _FEWER_AFTER_MANY if len(room.after) > _MANY_PASSES else _SWEEPS_AFTER
         for state in sweep_object(
             measurements, frame, found, probe, int(rng.integers(*some)), update_probe=False,
-            seed=seed, batch_size=_BATCH, should_stop=never, regularisation=1.0, momentum=0.6,
+            seed=seed, batch_size=_BATCH, should_stop=never,
+            regularisation=SWEEP_REGULARISATION, momentum=SWEEP_MOMENTUM,
         ):  # fmt: skip
             if isinstance(state, SweepState):
                 last = state
