@@ -11,6 +11,7 @@ from napari_ptychonn.network.probe_aware import (
     features,
     object_error,
 )
+from napari_ptychonn.network.shrinkage import shrink
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +58,13 @@ def test_a_side_that_is_no_multiple_of_eight_is_no_input(net):
         improved(net, *swept((12, 12)))
 
 
-def test_a_fresh_network_leaves_the_object_as_it_was_swept():
-    parts = swept((16, 24))
-    assert torch.equal(improved(ProbeAwareNet((8, 8, 8)), *parts), parts[0])
+def test_a_fresh_network_takes_out_what_photon_noise_explains_and_no_more():
+    after, before, light, error = swept((16, 24))
+    found = improved(ProbeAwareNet((8, 8, 8)), after, before, light, error)
+    lit = light / (light + 1e-3 * light.amax((-2, -1), keepdim=True))
+    cleaned = shrink(after, lit * 0.5 / (light + 1))
+    torch.testing.assert_close(found, after + lit * (cleaned - after))
+    assert not torch.allclose(found, after, atol=1e-3)
 
 
 def test_objects_of_a_batch_do_not_see_each_other(net):
@@ -99,13 +104,14 @@ def test_the_change_of_a_sweep_is_told_in_units_of_the_error():
 def test_the_correction_is_in_units_of_the_error_and_needs_light(net):
     after, before, light, error = swept((16, 16), count=1)
     with torch.inference_mode():
-        correction = net(features(after, before, light, error))[0]
+        *correction, left = net(features(after, before, light, error))[0]
     found = improved(net, after, before, light, error)
     lit = light / (light + 1e-3 * light.max())
     noise = 0.5 / (light + 1)
     believed = noise / (noise + 0.01**2)
-    expected = torch.complex(*correction) * (error * lit * believed)[0]
-    torch.testing.assert_close((found - after)[0], expected, rtol=1e-3, atol=1e-5)
+    answer = after + torch.complex(*correction) * error * lit * believed
+    cleaned = shrink(answer, lit * noise * left.exp())
+    torch.testing.assert_close(found, answer + lit * (cleaned - answer), rtol=1e-3, atol=1e-5)
     dark = light.clone()
     dark[:, :8] = 0
     found = improved(net, after, before, dark, error)

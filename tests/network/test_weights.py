@@ -70,7 +70,7 @@ def test_a_probe_aware_network_comes_back(path):
 def test_a_network_that_was_made_to_see_something_else_is_refused(path, inputs, said):
     card = NetworkCard(name="old", family="ptychonn-probe", architecture={"channels": [8, 8, 8]})
     told = json.loads(card.to_json())
-    assert told["inputs"] == "object-7b"
+    assert told["inputs"] == "object-7c"
     told["inputs"] = inputs
     state = build_module(card).state_dict()
     save_file(state, path, metadata={"card": json.dumps(told)})

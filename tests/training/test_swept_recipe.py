@@ -92,8 +92,8 @@ def test_it_learns_from_passes_and_from_sweeps_after_them(monkeypatch):
             losses.append(loss.item())
         assert len(losses) == 7 * len(drawn)
         means.append(np.mean(losses))
-    # It starts as the identity: what it gains is beyond what sweeps find.
-    assert means[-1] < means[0] - 0.2
+    # It starts by taking out photon noise: what it gains is beyond that.
+    assert means[-1] < means[0] - 0.1
 
 
 @pytest.mark.parametrize("stop_after", [1, 15])

@@ -13,11 +13,11 @@ __all__ = ["CARD_VERSION", "INPUTS", "NetworkCard", "Preprocessing"]
 
 CARD_VERSION = 2
 Family = Literal["ptychonn", "ptychonn-probe"]
-INPUTS: Mapping[str, str] = {"ptychonn": "patterns", "ptychonn-probe": "object-7b"}
+INPUTS: Mapping[str, str] = {"ptychonn": "patterns", "ptychonn-probe": "object-7c"}
 """What the networks of a family are shown, as the files say it: raw patterns, or seven channels
 on the object, two of which are what all sweeps of a pass changed. The first `ptychonn-probe`
 networks saw patches, and those of "object-7" the last sweep's change, in tensors of the same
-shapes."""
+shapes; those of "object-7b" did not say what noise is left in their answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _NAMES_ONLY = {"started_from"}
 """Entries of a training that hold another network's whole story: its name is enough."""
 _SHOWN = {
     "patterns": "raw patterns",
-    "object-7b": "the object with what the sweeps of a pass changed, the light and the error",
+    "object-7c": "the object with what the sweeps of a pass changed, the light and the error",
 }
 
 

@@ -3,14 +3,18 @@
 It works where all patterns meet, on the object: physics sweeps bring the patterns onto
 the object under the known light (see :mod:`napari_ptychonn.optics.sweep`), and the network
 turns what they say, how much of it is noise and how far it still moves into the object
-that most likely stood there. Being image-to-image it takes any object, any pattern size
-and any far-field probe, and costs as much as the object is large, not as the scan is long.
+that most likely stood there; what its answer still has of photon noise is then taken out
+of small pieces (see :mod:`napari_ptychonn.network.shrinkage`). Being image-to-image it takes
+any object, any pattern size and any far-field probe, and costs as much as the object is
+large, not as the scan is long.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from napari_ptychonn.network.shrinkage import shrink
 
 __all__ = ["ProbeAwareNet", "features", "object_error"]
 
@@ -21,6 +25,7 @@ _UNLIT = 1e-3
 _OWN_ERROR = 0.01
 """What an answer is wrong by however bright it is, as a share of an empty pixel. Of two estimates,
 one with noise n and one with this error s, n² / (n² + s²) of the second is best."""
+_LARGEST_SHARE = 3.0
 
 
 class ProbeAwareNet(nn.Module):
@@ -50,17 +55,20 @@ class ProbeAwareNet(nn.Module):
         self.up_middle = _Residual(middle)
         self.from_middle = nn.ConvTranspose2d(middle, fine, 2, stride=2)
         self.up_fine = _Residual(fine)
-        self.head = nn.Conv2d(fine, 8, 3, padding=1)
+        self.head = nn.Conv2d(fine, 12, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias if self.head.bias is not None else torch.zeros(0))
 
     @property
     def reach_px(self) -> int:
         """How far the network looks, at most, in object pixels; a multiple of 8."""
-        return 48 + 16 * len(self.coarse)
+        return 56 + 16 * len(self.coarse)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Correction (B, 2, H, W), real and imaginary, in units of the object's error.
+        """What the network says of every pixel, (B, 3, H, W).
+
+        Real and imaginary part of a correction, in units of the object's error; and the noise
+        that is left then, as a logarithm of its share in the photon noise.
 
         Parameters
         ----------
@@ -107,13 +115,15 @@ class ProbeAwareNet(nn.Module):
         inputs = features(after, before, light, error, peak)
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=autocast):
-            correction = self(inputs)
+            said = self(inputs).float()
         # A dark tile has no light to compare with: nothing moves there.
         lit = light / (light + _UNLIT * peak).clamp_min(1e-30)
         noise = _noise_variance(light)
         believed = lit * noise / (noise + _OWN_ERROR**2)
-        step = (correction.float() * (error * believed)[:, None]).permute(0, 2, 3, 1)
-        return after + torch.view_as_complex(step.contiguous())
+        step = (said[:, :2] * (error * believed)[:, None]).permute(0, 2, 3, 1)
+        answer = after + torch.view_as_complex(step.contiguous())
+        left = lit * noise * said[:, 2].clamp(max=_LARGEST_SHARE).exp()
+        return answer + lit * (shrink(answer, left) - answer)
 
 
 def object_error(light: Tensor, unexplained: Tensor) -> Tensor:

@@ -39,9 +39,10 @@ __all__ = ["SCANS", "ScanForm", "SweptRecipe"]
 
 _PATHS: tuple[PathKind, ...] = ("raster", "jittered", "spiral", "fermat")
 _LARGEST_SIDE_PX = 512
-_SIDE, _MARGIN, _MULTIPLE = 128, 16, 8
-_TILE = 32
-_CROPS, _STEPS_PER_SCAN = 8, 7
+_MARGIN, _MULTIPLE = 16, 8
+_CROPS = ((0.6, 128, 8), (0.4, 192, 4))
+"""Chance, side and number of the crops of a step: slow phase is not seen in small ones."""
+_TILE, _STEPS_PER_SCAN = 32, 7
 _DARK, _FEWEST_LIT = 0.2, 0.1
 _BATCH = 128
 _FLOOR = 1e-6
@@ -72,11 +73,13 @@ class ScanForm:
 
 
 SCANS = (
-    ScanForm(0.45, (150, 450), (0.1, 0.45), (1.8, 6.7)),
-    ScanForm(0.30, (70, 200), (0.45, 0.85), (3.0, 6.3)),
-    ScanForm(0.25, (16, 60), (0.9, 1.45), (3.0, 6.3)),
+    ScanForm(0.35, (150, 450), (0.1, 0.45), (3.0, 6.7)),
+    ScanForm(0.25, (200, 900), (0.1, 0.45), (1.7, 3.4)),
+    ScanForm(0.20, (70, 200), (0.45, 0.85), (3.0, 6.3)),
+    ScanForm(0.20, (16, 60), (0.9, 1.45), (3.0, 6.3)),
 )
-"""Usual ones; with a fifth of the points; with so few that hardly any two overlap."""
+"""Usual ones; with few photons; with a fifth of the points; with so few points that hardly any two
+overlap."""
 _LIGHT_WITHIN_DIAMETER = 0.9
 _DOUBLE_SIZE = 0.22
 
@@ -136,10 +139,13 @@ class SweptRecipe:
     ) -> Iterator[Tensor]:
         """Mean log errors on batches of crops: every scan and every dose counts alike."""
         rooms = [_reconstructed(network, simulation, rng, device) for simulation in drawn]
-        shortest = min(min(room.truth.shape) for room in rooms)
-        side = min(_SIDE, shortest // _MULTIPLE * _MULTIPLE)
+        chances = [chance for chance, _, _ in _CROPS]
         for _ in range(_STEPS_PER_SCAN * len(rooms)):
-            crops = [_lit_crop(rooms, side, rng) for _ in range(_CROPS)]
+            _, side, count = _CROPS[int(rng.choice(len(_CROPS), p=chances))]
+            wide = [room for room in rooms if min(room.truth.shape) >= side] or rooms
+            shortest = min(min(room.truth.shape) for room in wide)
+            side = min(side, shortest // _MULTIPLE * _MULTIPLE)
+            crops = [_lit_crop(wide, side, rng) for _ in range(count)]
             after, before, light, error, truth, weight, peak = (
                 torch.stack(column) for column in zip(*crops, strict=True)
             )
