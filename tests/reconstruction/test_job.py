@@ -84,10 +84,12 @@ def test_the_network_alone_is_far_nearer_to_the_truth_than_a_flat_object(simulat
     assert same.amplitude_correlation > 0.6
 
 
-def test_sweeps_bring_it_nearer_still_and_lower_the_misfit(simulation, network, plain):
-    swept = reconstruct(simulation.scan, replace(QUICK, sweeps=10), network=network)
-    assert against_truth(simulation, swept).nrmse < against_truth(simulation, plain[0]).nrmse
-    assert swept.report.misfit < plain[0].report.misfit
+def test_sweeps_bring_it_nearer_still_and_lower_the_misfit(simulation, network):
+    once = replace(QUICK, passes=1)
+    plain = reconstruct(simulation.scan, once, network=network)
+    swept = reconstruct(simulation.scan, replace(once, sweeps=10), network=network)
+    assert against_truth(simulation, swept).nrmse < against_truth(simulation, plain).nrmse
+    assert swept.report.misfit < plain.report.misfit
     assert swept.report.sweeps == 10
 
 
