@@ -79,6 +79,8 @@ def test_it_learns_from_passes_and_from_sweeps_after_them(monkeypatch):
     monkeypatch.setattr(swept_recipe, "_SWEPT_AFTER", 1.0)
     torch.manual_seed(0)
     network = recipe.module()
+    with torch.no_grad():
+        network.head.bias[8:] = -100  # takes nothing for noise
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     run = TrainingRun(network, optimiser, lambda _: 3e-3, 0.9)
     drawn = recipe.draw(np.random.default_rng(1))
@@ -92,8 +94,8 @@ def test_it_learns_from_passes_and_from_sweeps_after_them(monkeypatch):
             losses.append(loss.item())
         assert len(losses) == 7 * len(drawn)
         means.append(np.mean(losses))
-    # It starts by taking out photon noise: what it gains is beyond that.
-    assert means[-1] < means[0] - 0.1
+    # It starts as the identity: what it gains is beyond what sweeps find.
+    assert means[-1] < means[0] - 0.2
 
 
 @pytest.mark.parametrize("stop_after", [1, 15])

@@ -25,7 +25,7 @@ _UNLIT = 1e-3
 _OWN_ERROR = 0.01
 """What an answer is wrong by however bright it is, as a share of an empty pixel. Of two estimates,
 one with noise n and one with this error s, n² / (n² + s²) of the second is best."""
-_LARGEST_SHARE = 3.0
+_LARGEST_LOG_SHARE = 3.0
 
 
 class ProbeAwareNet(nn.Module):
@@ -122,7 +122,7 @@ class ProbeAwareNet(nn.Module):
         believed = lit * noise / (noise + _OWN_ERROR**2)
         step = (said[:, :2] * (error * believed)[:, None]).permute(0, 2, 3, 1)
         answer = after + torch.view_as_complex(step.contiguous())
-        left = lit * noise * said[:, 2].clamp(max=_LARGEST_SHARE).exp()
+        left = lit * noise * said[:, 2].clamp(max=_LARGEST_LOG_SHARE).exp()
         return answer + lit * (shrink(answer, left) - answer)
 
 
