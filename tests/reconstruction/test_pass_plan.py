@@ -53,6 +53,26 @@ def test_where_the_first_pass_meets_mostly_noise_there_are_four_and_each_takes_f
     assert {turn.views for turn in turns} == {1}
 
 
+@pytest.mark.parametrize(
+    ("cover", "beyond_noise", "weighs"), [(CLOSE, 0.8, False), (CLOSE, 0.2, True), (0.5, 0.8, True)]
+)
+def test_where_photons_or_points_are_few_objects_are_weighed(cover, beyond_noise, weighs):
+    plan = PassPlan(3, cover)
+    assert not plan.weighs
+    turns = followed(plan, beyond_noise)
+    # There is nothing to weigh before the first pass, and the last one's answer is weighed too.
+    assert [turn.weighs for turn in turns] == [False, weighs, weighs]
+    assert plan.weighs is weighs
+
+
+def test_an_object_to_start_from_is_weighed_at_once_and_values_that_are_no_photons_never():
+    plan = PassPlan(2, CLOSE, come=2, mostly_noise=True)
+    assert [turn.weighs for turn in followed(plan)] == [True, True]
+    plan = PassPlan(2, 0.5, come=2, are_photons=False)
+    assert not any(turn.weighs for turn in followed(plan))
+    assert not plan.weighs
+
+
 def test_passes_from_an_object_go_like_later_ones_and_settle_at_once():
     turns = followed(PassPlan(2, CLOSE, come=2))
     assert [(turn.number, turn.like, turn.settles) for turn in turns] == [

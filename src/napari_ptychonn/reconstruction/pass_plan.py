@@ -4,7 +4,8 @@ Early passes move far, later ones average more, and the last one averages most: 
 misfit has settled, what a small regularisation still moves is mostly noise. A scan whose
 points lie close is done in four; where they lie far apart passes are cheap, and there are
 more. Where few photons were counted more than four add noise, and the network is asked
-four times: its errors there are its own, and partly average out.
+four times: its errors there are its own, and partly average out. There, and where points
+lie far apart, the object is weighed against all patterns between the passes.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import numpy as np
 
 from napari_ptychonn.reconstruction.settings import Auto
 
-__all__ = ["PassPlan", "PassTurn", "sweeps_of_a_pass"]
+__all__ = ["FEW_COVERS", "PassPlan", "PassTurn", "sweeps_of_a_pass"]
 
 _FEWEST, _MOST = 4, 20
 _COVER_OF_ALL = 50.0
 """The misfit is no guide: with a fifth of the points it stays as it is from the sixth pass on, and
 the error goes down from 0.095 to 0.082 (code) until the twelfth."""
+FEW_COVERS = 2.0
+"""With fewer, points hardly overlap."""
 _PASSES_OF_NOISE = 4
 _FEWEST_TO_SETTLE = 3
 _COVERS_PER_PASS = (8.0, 16.0, 24.0)
@@ -50,6 +53,9 @@ class PassTurn:
         Whether it is the last one, which averages.
     views : int
         Quarter turns under which the network sees the object, 1 to 4; its answers are averaged.
+    weighs : bool
+        Whether the object is weighed against all patterns before, and not only slow phase; see
+        :func:`~napari_ptychonn.reconstruction.weighing.weigh`.
     """
 
     number: int
@@ -57,6 +63,7 @@ class PassTurn:
     momentum: float
     settles: bool
     views: int = 1
+    weighs: bool = False
 
 
 class PassPlan:
@@ -73,6 +80,8 @@ class PassPlan:
         Passes that the object to start from is worth; 0: it is flat.
     mostly_noise : bool, optional
         Whether what a flat object misses is mostly photon noise, where that is known before.
+    are_photons : bool
+        Whether the measured values are photon counts.
 
     Attributes
     ----------
@@ -89,6 +98,7 @@ class PassPlan:
         *,
         come: int = 0,
         mostly_noise: bool | None = None,
+        are_photons: bool = True,
     ) -> None:
         most = int(np.clip(round(_COVER_OF_ALL / cover), _FEWEST, _MOST))
         self.cover = cover
@@ -97,6 +107,7 @@ class PassPlan:
         self._done = 0
         self._momentum = 0.0
         self._come = come
+        self._are_photons = are_photons
         self._knows_noise = mostly_noise is not None
         self.met_mostly_noise = bool(mostly_noise)
 
@@ -105,6 +116,18 @@ class PassPlan:
         """How many there will be, as far as one can tell."""
         return self._most
 
+    @property
+    def weighs(self) -> bool:
+        """Whether what the network made so far is to be weighed against all patterns.
+
+        A network's slow errors are left where points or photons are few. Elsewhere sweeps end
+        them sooner than weighing does (NRMSE of a dense scan at 10⁵ photons: 0.028 after twice
+        the time, 0.029 without).
+        """
+        made = self._done + self._come > 0
+        few = self.met_mostly_noise or self.cover < FEW_COVERS
+        return made and few and self._are_photons
+
     def turns(self) -> Iterator[PassTurn]:
         """Passes in order; :meth:`took` is to be called after each."""
         while self._done < self._most:
@@ -112,7 +135,7 @@ class PassPlan:
             views = _VIEWS_OF_NOISE if self.met_mostly_noise else 1
             like = number + self._come
             settles = number == self._most and like >= _FEWEST_TO_SETTLE
-            yield PassTurn(number, like, self._momentum, settles, views)
+            yield PassTurn(number, like, self._momentum, settles, views, self.weighs)
 
     def took(self, beyond_noise: float) -> None:
         """Take what a complete pass met.

@@ -22,12 +22,18 @@ from napari_ptychonn.reconstruction.events import (
     SmallerBatches,
     Snapshot,
 )
-from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn, sweeps_of_a_pass
+from napari_ptychonn.reconstruction.pass_plan import (
+    FEW_COVERS,
+    PassPlan,
+    PassTurn,
+    sweeps_of_a_pass,
+)
 from napari_ptychonn.reconstruction.passes import improve_object, network_pass
 from napari_ptychonn.reconstruction.prepare import Prepared
 from napari_ptychonn.reconstruction.probe_stage import find_probe
 from napari_ptychonn.reconstruction.quality import misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction
+from napari_ptychonn.reconstruction.slow_errors import SlowErrors
 from napari_ptychonn.reconstruction.start import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.state import JobState
 from napari_ptychonn.reconstruction.sweeping import cover_of
@@ -44,9 +50,6 @@ SWEEP_REGULARISATION, SWEEP_MOMENTUM = 1.0, 0.6
 """The passes have moved far: what is left is to be averaged, and slow errors are what is left
 (NRMSE of code after 16 sweeps: 0.026, and 0.037 without momentum)."""
 _FROM_FLAT_REGULARISATION = 0.2
-_FEW_COVERS = 2.0
-"""With fewer, sweeps gained 2 % at best and lost up to 7 % (camera-coins with a tenth of the
-points, seen 0.85 times); held-out photons do not tell which."""
 _BETWEEN_PICTURES_S = 0.05
 _FULL = (
     "The device's memory is full, even with one pattern at a time: the job ends with the best "
@@ -71,7 +74,7 @@ class Stages:
         self._state = JobState(prepared)
         self._is_full = False
         self._shown = -math.inf
-        self._coarse_helps = True
+        self._slow_errors = SlowErrors(prepared.measurements, prepared.frame, should_stop)
         self._mostly_noise = False
         self._work = Work(prepared)
 
@@ -147,11 +150,14 @@ class Stages:
             self._job.settings.passes, cover_of(self._job.frame, self._state.probe),
             come=0 if start is None else start.worth,
             mostly_noise=None if start is None else self._mostly_noise,
+            are_photons=self._job.measurements.are_photons(),
         )  # fmt: skip
         for turn in plan.turns():
             yield from self._pass(network, plan, turn)
             if self._should_stop():
                 return
+        if plan.weighs:
+            yield from self._weigh()
 
     def _pass(self, network: ProbeAwareNet, plan: PassPlan, turn: PassTurn) -> Iterator[JobEvent]:
         job, state, stage = self._job, self._state, f"pass {turn.number}"
@@ -161,14 +167,18 @@ class Stages:
             # One number seen from every pixel: of a large object, each array counts.
             flat = torch.ones((), dtype=torch.complex64, device=job.device)
             start = flat.expand(job.frame.shape)
-        if self._coarse_helps:
-            given = start
-            start = coarse_phase(
-                job.measurements, job.frame, start, state.probe,
-                batch_size=state.batch_size, should_stop=self._should_stop,
-            )  # fmt: skip
-            self._coarse_helps = start is not given
-            del given
+        corrected = None
+        for event in self._slow_errors.corrected(
+            start, state.probe, weighs=turn.weighs, batch_size=state.batch_size
+        ):
+            if isinstance(event, Tensor):
+                corrected = event
+            else:
+                yield self._told(event, stage)
+        if corrected is None:
+            return
+        start = corrected
+        del corrected, event
         sweeps = sweeps_of_a_pass(plan.cover, turn.like)
         for step in network_pass(
             network, job.measurements, job.frame, start, state.probe,
@@ -191,6 +201,23 @@ class Stages:
                 plan.took(step.beyond_noise)
                 self._mostly_noise = plan.met_mostly_noise
                 yield Metrics(stage, {"misfit": step.misfit})
+
+    def _weigh(self) -> Iterator[JobEvent]:
+        """Weigh the last pass's answer against all patterns."""
+        state, stage = self._state, "weighing"
+        assert state.object is not None
+        assert state.probe is not None
+        for event in self._slow_errors.corrected(
+            state.object, state.probe, weighs=True, batch_size=state.batch_size
+        ):
+            if isinstance(event, Tensor):
+                state.object = event
+                yield state.snapshot(stage)
+            else:
+                yield self._told(event, stage)
+
+    def _told(self, event: int | Message, stage: str) -> JobEvent:
+        return event if isinstance(event, Message) else self._work.looked(stage, event)
 
     def _direct_pass(self, network: PtychoNN) -> Iterator[JobEvent]:
         job, state = self._job, self._state
@@ -246,7 +273,8 @@ class Stages:
             # Held-out photons may still gain then, while the picture gets noisier.
             yield Message("Few photons: automatic sweeps would add noise, so none is done.")
             return
-        if wanted == "auto" and state.passes and cover_of(job.frame, state.probe) < _FEW_COVERS:
+        # They gained 2 % at best then, and lost up to 7 % (camera-coins, a tenth of the points).
+        if wanted == "auto" and state.passes and cover_of(job.frame, state.probe) < FEW_COVERS:
             yield Message("Points overlap little: automatic sweeps add nothing, so none is done.")
             return
         from_flat = job.start is not None and not (job.start.worth or state.passes)

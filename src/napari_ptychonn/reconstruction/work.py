@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.reconstruction.events import Progress
-from napari_ptychonn.reconstruction.pass_plan import PassPlan, sweeps_of_a_pass
+from napari_ptychonn.reconstruction.pass_plan import FEW_COVERS, PassPlan, sweeps_of_a_pass
 from napari_ptychonn.reconstruction.prepare import Prepared
 from napari_ptychonn.reconstruction.sweeping import cover_of
 
@@ -12,7 +12,8 @@ __all__ = ["QUALITY_COST", "ROUND_COST", "SWEEP_COST", "Work"]
 
 ROUND_COST, SWEEP_COST, QUALITY_COST = 1.8, 0.9, 0.6
 """Of a sweep of a pass, each over all points."""
-_EXPECTED_ROUNDS, _EXPECTED_SWEEPS = 4, 20
+_LOOK_COST = 0.8
+_EXPECTED_ROUNDS, _EXPECTED_SWEEPS, _EXPECTED_LOOKS = 4, 20, 14
 
 
 class Work:
@@ -35,6 +36,10 @@ class Work:
         self._expected = max(self._expected, self._done * 1.02)
         return Progress(stage, self._done, self._expected)
 
+    def looked(self, stage: str, looks: int) -> Progress:
+        """Take so many looks of a weighing as done."""
+        return self.progress(stage, _LOOK_COST * looks)
+
 
 def _expected(job: Prepared) -> float:
     if not job.probes:
@@ -45,6 +50,8 @@ def _expected(job: Prepared) -> float:
     if isinstance(job.network.module, ProbeAwareNet):
         passes = PassPlan(settings.passes, cover).expected
         work = float(sum(sweeps_of_a_pass(cover, turn + worth + 1) for turn in range(passes)))
+        if cover < FEW_COVERS:
+            work += _LOOK_COST * _EXPECTED_LOOKS * passes
     rounds, sweeps = settings.probe_rounds, settings.sweeps
     if rounds == "auto":
         known = not job.probe_is_guess or (job.start is not None and job.start.brings_probe)

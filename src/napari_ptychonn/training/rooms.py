@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
-from napari_ptychonn.reconstruction.coarse import coarse_phase
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.pass_plan import PassPlan
 from napari_ptychonn.reconstruction.passes import PassStep, Swept, improve_object, sweep_pass
 from napari_ptychonn.reconstruction.prepare import Prepared
+from napari_ptychonn.reconstruction.slow_errors import SlowErrors
 from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.training.split import compact
 
@@ -150,18 +150,24 @@ def run_passes(
         A record per pass.
     """
     object_ = torch.ones(frame.shape, dtype=torch.complex64, device=probe.device)
-    coarse_helps = True
+    slow_errors = SlowErrors(measurements, frame, should_stop)
     cover = cover_of(frame, probe)
     wanted = PassPlan("auto", cover).expected
-    plan = PassPlan("auto" if most is None or wanted <= most else most, cover)
+    plan = PassPlan(
+        "auto" if most is None or wanted <= most else most, cover,
+        are_photons=measurements.are_photons(),
+    )  # fmt: skip
     for turn in plan.turns():
-        start = object_
-        if coarse_helps:
-            start = coarse_phase(
-                measurements, frame, object_, probe,
-                batch_size=batch_size, should_stop=should_stop,
-            )  # fmt: skip
-            coarse_helps = start is not object_
+        start = None
+        for event in slow_errors.corrected(
+            object_, probe, weighs=turn.weighs, batch_size=batch_size
+        ):
+            if isinstance(event, Tensor):
+                start = event
+            elif isinstance(event, Message):
+                yield event
+        if start is None:
+            return
         for step in sweep_pass(
             measurements, frame, start, probe, number=turn.number, update_probe=update_probe,
             seed=seed + turn.number, batch_size=batch_size, should_stop=should_stop,
