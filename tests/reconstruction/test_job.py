@@ -12,7 +12,14 @@ from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.network.weights import Network
 from napari_ptychonn.optics.sweep import Sweep
-from napari_ptychonn.reconstruction import coarse, measurements, quality, stages
+from napari_ptychonn.reconstruction import (
+    coarse,
+    judge_stage,
+    measurements,
+    quality,
+    slow_errors,
+    stages,
+)
 from napari_ptychonn.reconstruction.comparison import compare
 from napari_ptychonn.reconstruction.events import (
     Finished,
@@ -207,7 +214,7 @@ def test_the_coarse_step_is_tried_until_it_gains_nothing(simulation, network, mo
         tried.append(object_)
         return object_.clone() if len(tried) == 1 else object_
 
-    monkeypatch.setattr(stages, "coarse_phase", gains_once)
+    monkeypatch.setattr(slow_errors, "coarse_phase", gains_once)
     reconstruct(simulation.scan, replace(QUICK, passes=4), network=network)
     assert len(tried) == 2
     assert (tried[0] == 1).all()
@@ -300,7 +307,7 @@ def test_a_memory_too_small_for_one_pattern_is_not_hidden(simulation, network, m
 def test_where_memory_runs_out_late_the_best_so_far_is_the_result(
     simulation, network, monkeypatch, plain
 ):
-    monkeypatch.setattr(stages, "misfit_of_points", full)
+    monkeypatch.setattr(judge_stage, "misfit_of_points", full)
     result = reconstruct(simulation.scan, replace(QUICK, batch_size=4), network=network)
     assert result.report.stopped
     said = result.report.messages

@@ -54,23 +54,23 @@ def test_where_the_first_pass_meets_mostly_noise_there_are_four_and_each_takes_f
 
 
 @pytest.mark.parametrize(
-    ("cover", "beyond_noise", "weighs"), [(CLOSE, 0.8, False), (CLOSE, 0.2, True), (0.5, 0.8, True)]
+    ("cover", "beyond_noise", "held", "held_last"),
+    [(CLOSE, 0.8, 0, 0), (CLOSE, 0.2, 10, 10), (0.5, 0.2, 10, 10), (0.5, 0.8, 100, 0)],
 )
-def test_where_photons_or_points_are_few_objects_are_weighed(cover, beyond_noise, weighs):
+def test_where_photons_or_points_are_few_objects_are_weighed(cover, beyond_noise, held, held_last):
     plan = PassPlan(3, cover)
-    assert not plan.weighs
-    turns = followed(plan, beyond_noise)
-    # There is nothing to weigh before the first pass, and the last one's answer is weighed too.
-    assert [turn.weighs for turn in turns] == [False, weighs, weighs]
-    assert plan.weighs is weighs
+    assert not plan.last_stiffness
+    # There is nothing to weigh before the first pass.
+    assert [turn.stiffness for turn in followed(plan, beyond_noise)] == [0, held, held]
+    assert plan.last_stiffness == held_last
 
 
 def test_an_object_to_start_from_is_weighed_at_once_and_values_that_are_no_photons_never():
     plan = PassPlan(2, CLOSE, come=2, mostly_noise=True)
-    assert [turn.weighs for turn in followed(plan)] == [True, True]
-    plan = PassPlan(2, 0.5, come=2, are_photons=False)
-    assert not any(turn.weighs for turn in followed(plan))
-    assert not plan.weighs
+    assert [turn.stiffness for turn in followed(plan)] == [10, 10]
+    plan = PassPlan(2, 0.5, come=2, mostly_noise=True, are_photons=False)
+    assert not any(turn.stiffness for turn in followed(plan))
+    assert not plan.last_stiffness
 
 
 def test_passes_from_an_object_go_like_later_ones_and_settle_at_once():

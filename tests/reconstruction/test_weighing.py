@@ -47,7 +47,9 @@ def hill(shape, width=14.0):
 
 
 def weighed(where, **options):
-    events = list(weigh(*where, **{"batch_size": 64, "should_stop": never} | options))
+    events = list(
+        weigh(*where, **{"stiffness": 10.0, "batch_size": 64, "should_stop": never} | options)
+    )
     assert isinstance(events[-1], torch.Tensor)
     return events[-1], events[:-1]
 
@@ -90,6 +92,16 @@ def test_what_is_right_stays_right():
     assert error(found, truth, frame, probe) < 0.08
 
 
+def test_the_stiffer_an_object_is_held_the_less_it_moves():
+    measurements, frame, truth, probe = world(1000.0)
+    wrong = truth * torch.exp(1j * hill(frame.shape))
+    where = measurements, frame, wrong, probe
+    moved = [
+        error(weighed(where, stiffness=held)[0], wrong, frame, probe) for held in (1.0, 1e3, 1e6)
+    ]
+    assert moved[0] > 1.2 * moved[1] > 4 * moved[2]
+
+
 def test_where_nothing_was_measured_nothing_moves():
     measurements, frame, truth, probe = world(1000.0)
     measurements.mask = torch.zeros_like(measurements.mask)
@@ -116,7 +128,7 @@ def test_memory_that_is_full_halves_the_batch_and_changes_nothing(monkeypatch):
     assert asked[:3] == [64, 32, 16]
     monkeypatch.setattr(weighing._Likelihood, "_add", lambda *_: full(None, range(17)))
     with pytest.raises(torch.OutOfMemoryError):
-        list(weigh(*where, batch_size=1, should_stop=never))
+        list(weigh(*where, stiffness=10.0, batch_size=1, should_stop=never))
 
 
 def test_looks_are_told_and_are_not_many():
@@ -133,6 +145,6 @@ def test_a_job_that_is_to_stop_gets_no_object(batches):
         asked.append(True)
         return len(asked) > batches
 
-    events = list(weigh(*world(300.0), batch_size=64, should_stop=stop))
+    events = list(weigh(*world(300.0), stiffness=10.0, batch_size=64, should_stop=stop))
     assert not any(isinstance(event, torch.Tensor) for event in events)
     assert len(asked) == batches + 1

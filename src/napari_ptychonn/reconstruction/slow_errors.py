@@ -32,7 +32,7 @@ class SlowErrors:
         self._coarse_helps = True
 
     def corrected(
-        self, object_: Tensor, probe: Tensor, *, weighs: bool, batch_size: int
+        self, object_: Tensor, probe: Tensor, *, stiffness: float, batch_size: int
     ) -> Iterator[int | Message | Tensor]:
         """Correct an object.
 
@@ -42,9 +42,9 @@ class SlowErrors:
             Object so far; it is not changed.
         probe : Tensor, (modes, h, w) complex64
             Probe, √photons.
-        weighs : bool
-            Whether all patterns are weighed against it; else a coarse step is done, as long as
-            these help.
+        stiffness : float
+            How stiffly it is held when all patterns are weighed against it; 0: a coarse step is
+            done instead, as long as these help.
         batch_size : int
             Patterns at a time.
 
@@ -56,8 +56,10 @@ class SlowErrors:
             Last, unless weighing was stopped: the object.
         """
         where = (self._measurements, self._frame, object_, probe)
-        if weighs:
-            yield from weigh(*where, batch_size=batch_size, should_stop=self._should_stop)
+        if stiffness:
+            yield from weigh(
+                *where, stiffness=stiffness, batch_size=batch_size, should_stop=self._should_stop
+            )
             return
         found = object_
         if self._coarse_helps:

@@ -12,7 +12,6 @@ from torch import Tensor
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.ptychonn import PtychoNN
-from napari_ptychonn.reconstruction.coarse import coarse_phase
 from napari_ptychonn.reconstruction.direct import direct_pass
 from napari_ptychonn.reconstruction.events import (
     Message,
@@ -22,34 +21,24 @@ from napari_ptychonn.reconstruction.events import (
     SmallerBatches,
     Snapshot,
 )
-from napari_ptychonn.reconstruction.pass_plan import (
-    FEW_COVERS,
-    PassPlan,
-    PassTurn,
-    sweeps_of_a_pass,
-)
-from napari_ptychonn.reconstruction.passes import improve_object, network_pass
+from napari_ptychonn.reconstruction.judge_stage import judge
+from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn, sweeps_of_a_pass
+from napari_ptychonn.reconstruction.passes import network_pass
 from napari_ptychonn.reconstruction.prepare import Prepared
 from napari_ptychonn.reconstruction.probe_stage import find_probe
-from napari_ptychonn.reconstruction.quality import misfit_of_points
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.slow_errors import SlowErrors
 from napari_ptychonn.reconstruction.start import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.state import JobState
+from napari_ptychonn.reconstruction.sweep_stage import level, sweep
 from napari_ptychonn.reconstruction.sweeping import cover_of
-from napari_ptychonn.reconstruction.sweeps import Polish, SweepState, sweep_object
 from napari_ptychonn.reconstruction.transmission import bound_transmission
-from napari_ptychonn.reconstruction.work import QUALITY_COST, SWEEP_COST, Work
+from napari_ptychonn.reconstruction.work import Work
 
-__all__ = ["SWEEP_MOMENTUM", "SWEEP_REGULARISATION", "Stages"]
+__all__ = ["Stages"]
 
 JobEvent = Progress | Snapshot | Metrics | Message
 
-_MOST_LEVELLINGS = 3
-SWEEP_REGULARISATION, SWEEP_MOMENTUM = 1.0, 0.6
-"""The passes have moved far: what is left is to be averaged, and slow errors are what is left
-(NRMSE of code after 16 sweeps: 0.026, and 0.037 without momentum)."""
-_FROM_FLAT_REGULARISATION = 0.2
 _BETWEEN_PICTURES_S = 0.05
 _FULL = (
     "The device's memory is full, even with one pattern at a time: the job ends with the best "
@@ -156,8 +145,8 @@ class Stages:
             yield from self._pass(network, plan, turn)
             if self._should_stop():
                 return
-        if plan.weighs:
-            yield from self._weigh()
+        if plan.last_stiffness:
+            yield from self._weigh(plan.last_stiffness)
 
     def _pass(self, network: ProbeAwareNet, plan: PassPlan, turn: PassTurn) -> Iterator[JobEvent]:
         job, state, stage = self._job, self._state, f"pass {turn.number}"
@@ -169,7 +158,7 @@ class Stages:
             start = flat.expand(job.frame.shape)
         corrected = None
         for event in self._slow_errors.corrected(
-            start, state.probe, weighs=turn.weighs, batch_size=state.batch_size
+            start, state.probe, stiffness=turn.stiffness, batch_size=state.batch_size
         ):
             if isinstance(event, Tensor):
                 corrected = event
@@ -202,13 +191,13 @@ class Stages:
                 self._mostly_noise = plan.met_mostly_noise
                 yield Metrics(stage, {"misfit": step.misfit})
 
-    def _weigh(self) -> Iterator[JobEvent]:
+    def _weigh(self, stiffness: float) -> Iterator[JobEvent]:
         """Weigh the last pass's answer against all patterns."""
         state, stage = self._state, "weighing"
         assert state.object is not None
         assert state.probe is not None
         for event in self._slow_errors.corrected(
-            state.object, state.probe, weighs=True, batch_size=state.batch_size
+            state.object, state.probe, stiffness=stiffness, batch_size=state.batch_size
         ):
             if isinstance(event, Tensor):
                 state.object = event
@@ -237,92 +226,19 @@ class Stages:
                 yield state.snapshot("pass 1")
         if not self._should_stop():
             state.passes = 1
-            yield from self._level()
-
-    def _level(self) -> Iterator[JobEvent]:
-        """Correct slow phase, where a probe tells the slopes.
-
-        Every stitched patch may be wrong by a small slope, and over many patches these add up; an
-        object of another program may have a ramp that its own probe makes up for.
-        """
-        job, state = self._job, self._state
-        if state.probe is None or state.object is None:
-            return
-        for _ in range(_MOST_LEVELLINGS):
-            given = state.object
-            state.object = coarse_phase(
-                job.measurements, job.frame, given, state.probe,
-                batch_size=state.batch_size, should_stop=self._should_stop,
-            )  # fmt: skip
-            if state.object is given:
-                return
-            yield state.snapshot("slow phase")
+            yield from level(self._state, should_stop=self._should_stop)
 
     def _sweep(self) -> Iterator[JobEvent]:
-        job, state = self._job, self._state
-        wanted = job.settings.sweeps
-        if wanted == 0 or state.object is None:
-            return
-        if state.probe is None:
-            yield Message("Without a probe on the patches' grid there is nothing to sweep with.")
-            return
-        if not state.passes:
-            # The passes of a network that is told the probe have done so.
-            yield from self._level()
-        if wanted == "auto" and self._mostly_noise and state.passes:
-            # Held-out photons may still gain then, while the picture gets noisier.
-            yield Message("Few photons: automatic sweeps would add noise, so none is done.")
-            return
-        # They gained 2 % at best then, and lost up to 7 % (camera-coins, a tenth of the points).
-        if wanted == "auto" and state.passes and cover_of(job.frame, state.probe) < FEW_COVERS:
-            yield Message("Points overlap little: automatic sweeps add nothing, so none is done.")
-            return
-        from_flat = job.start is not None and not (job.start.worth or state.passes)
-        reach = _FROM_FLAT_REGULARISATION if from_flat else SWEEP_REGULARISATION
-        for event in sweep_object(
-            job.measurements, job.frame, state.object, state.probe, wanted,
-            update_probe=self._refines_probe, seed=job.settings.seed,
-            batch_size=state.batch_size, should_stop=self._should_stop,
-            regularisation=reach, momentum=SWEEP_MOMENTUM, polish=self._polish,
-        ):  # fmt: skip
-            if isinstance(event, SweepState):
-                state.object, state.probe, state.sweeps = event.object, event.probe, event.sweeps
-                stage = f"sweep {event.sweeps}" if not event.polished else "network after sweeps"
-                yield self._work.progress(stage, SWEEP_COST)
-                yield state.snapshot(stage)
-                continue
-            yield event
-            if isinstance(event, Metrics) and event.stage.startswith("trial"):
-                yield self._work.progress(event.stage, SWEEP_COST)
+        return sweep(
+            self._state, self._work, should_stop=self._should_stop,
+            mostly_noise=self._mostly_noise, update_probe=self._refines_probe,
+        )  # fmt: skip
 
     def _bound(self) -> Iterator[JobEvent]:
         return bound_transmission(self._state)
 
     def _judge(self) -> Iterator[JobEvent]:
-        job, state = self._job, self._state
-        if state.probe is None or state.object is None:
-            return
-        while True:
-            try:
-                for found in misfit_of_points(
-                    job.measurements, job.frame, state.object, state.probe,
-                    batch_size=state.batch_size,
-                ):  # fmt: skip
-                    state.misfit = found
-                    if self._should_stop():
-                        return
-                break
-            except torch.OutOfMemoryError:
-                if state.batch_size == 1:
-                    raise
-            torch.cuda.empty_cache()
-            yield SmallerBatches.of(max(1, min(state.batch_size, job.frame.n_points) // 2))
-        if isinstance(job.network.module, ProbeAwareNet):
-            state.spread = state.misfit.disagreement
-        alarm = state.misfit.alarm(started=job.start is not None)
-        if alarm is not None:
-            yield Message(alarm)
-        yield self._work.progress("misfit", QUALITY_COST)
+        return judge(self._state, self._work, should_stop=self._should_stop)
 
     def _may_show(self) -> bool:
         """Whether a picture of a pass under way is to be shown; a GPU stops to hand one out."""
@@ -333,19 +249,6 @@ class Stages:
             return False
         self._shown = now
         return True
-
-    @property
-    def _polish(self) -> Polish | None:
-        network = self._job.network.module
-        if not isinstance(network, ProbeAwareNet):
-            return None
-
-        def polish(swept: SweepState, start: Tensor) -> Tensor:
-            assert swept.light is not None
-            assert swept.unexplained is not None
-            return improve_object(network, swept.object, start, swept.light, swept.unexplained)
-
-        return polish
 
     @property
     def _refines_probe(self) -> bool:

@@ -28,9 +28,6 @@ __all__ = ["MOST_TURNS", "weigh"]
 
 MOST_TURNS = 10
 """Each takes 1.2 looks at all patterns; after ten the error is within 1 % of where it ends."""
-_GRADIENT = 10.0
-"""Of the prior, half the inverse variance of the correction's gradient. Between 5 and 20 the mean
-error of seven scans of photographs at 10² to 10³ photons differs by 2 %."""
 _FINE_PX = 1.0
 """What is finer than this, the network left out because noise hides it."""
 _SLOPE_SHARE = 0.06
@@ -48,6 +45,7 @@ def weigh(
     object_: Tensor,
     probe: Tensor,
     *,
+    stiffness: float,
     batch_size: int,
     should_stop: ShouldStop,
 ) -> Iterator[int | Message | Tensor]:
@@ -64,6 +62,9 @@ def weigh(
         What the network made; it is not changed.
     probe : Tensor, (modes, h, w) complex64
         Probe, √photons.
+    stiffness : float
+        λ, half the inverse variance of the slope of log amplitude and phase, per pixel, that the
+        network's answer is expected to be wrong by.
     batch_size : int
         Patterns at a time; halved, with a message, where memory runs out.
     should_stop : callable
@@ -77,7 +78,7 @@ def weigh(
         Last, where it was not stopped: the object.
     """
     task = _Likelihood(measurements, frame, object_.clone(), probe, batch_size, should_stop)
-    prior = _Prior.of(frame, probe)
+    prior = _Prior.of(frame, probe, stiffness)
     hidden = torch.zeros(prior.shape, device=probe.device, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [hidden], max_iter=1, max_eval=25, history_size=5, line_search_fn="strong_wolfe"
@@ -137,7 +138,7 @@ class _Prior:
     weight: Tensor
 
     @classmethod
-    def of(cls, frame: Frame, probe: Tensor) -> _Prior:
+    def of(cls, frame: Frame, probe: Tensor, stiffness: float) -> _Prior:
         height, width = (16 * math.ceil((side + 2 * _EDGE) / 16) for side in frame.shape)
         down = 2 * math.pi * torch.fft.fftfreq(height, device=probe.device)[:, None]
         right = 2 * math.pi * torch.fft.rfftfreq(width, device=probe.device)
@@ -145,7 +146,7 @@ class _Prior:
         light = probe.abs().square().sum(0)
         area = light.sum().square() / light.square().sum()
         lit = 2 * light.sum() * cover_of(frame, probe) / area
-        weight = _GRADIENT * q2 * (1 + _FINE_PX**2 * q2)
+        weight = stiffness * q2 * (1 + _FINE_PX**2 * q2)
         slopes = q2 * (_SLOPE_SHARE * area / (2 * math.pi))
         certain = torch.stack((lit.expand_as(q2), lit * slopes / (1 + slopes)))
         scale = (weight + certain).clamp_min(1e-6 * lit).rsqrt()

@@ -22,7 +22,7 @@ from napari_ptychonn.reconstruction.events import never
 from napari_ptychonn.reconstruction.frame import make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.placed import object_on
-from napari_ptychonn.reconstruction.stages import SWEEP_MOMENTUM, SWEEP_REGULARISATION
+from napari_ptychonn.reconstruction.sweep_stage import SWEEP_MOMENTUM, SWEEP_REGULARISATION
 from napari_ptychonn.reconstruction.sweeps import SweepState, sweep_object
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.simulation.probes import PROBE_KINDS
