@@ -16,6 +16,11 @@ def followed(plan, beyond_noise=1.0):
     return turns
 
 
+def stiffness(turns):
+    """How stiffly objects are held before each turn; 0: they are not weighed."""
+    return [turn.weighing.stiffness if turn.weighing else 0 for turn in turns]
+
+
 def test_the_farther_apart_points_lie_the_more_passes_there_are():
     counts = [len(followed(PassPlan("auto", cover))) for cover in (CLOSE, 10.0, 5.0, APART, 0.5)]
     assert counts == [4, 5, 10, 20, 20]
@@ -59,18 +64,18 @@ def test_where_the_first_pass_meets_mostly_noise_there_are_four_and_each_takes_f
 )
 def test_where_photons_or_points_are_few_objects_are_weighed(cover, beyond_noise, held, held_last):
     plan = PassPlan(3, cover)
-    assert not plan.last_stiffness
+    assert not plan.last_weighing
     # There is nothing to weigh before the first pass.
-    assert [turn.stiffness for turn in followed(plan, beyond_noise)] == [0, held, held]
-    assert plan.last_stiffness == held_last
+    assert stiffness(followed(plan, beyond_noise)) == [0, held, held]
+    assert (plan.last_weighing.stiffness if plan.last_weighing else 0) == held_last
 
 
 def test_an_object_to_start_from_is_weighed_at_once_and_values_that_are_no_photons_never():
     plan = PassPlan(2, CLOSE, come=2, mostly_noise=True)
-    assert [turn.stiffness for turn in followed(plan)] == [10, 10]
+    assert stiffness(followed(plan)) == [10, 10]
     plan = PassPlan(2, 0.5, come=2, mostly_noise=True, are_photons=False)
-    assert not any(turn.stiffness for turn in followed(plan))
-    assert not plan.last_stiffness
+    assert stiffness(followed(plan)) == [0, 0]
+    assert plan.last_weighing is None
 
 
 def test_passes_from_an_object_go_like_later_ones_and_settle_at_once():

@@ -10,12 +10,13 @@ from napari_ptychonn.reconstruction import weighing
 from napari_ptychonn.reconstruction.events import SmallerBatches, never
 from napari_ptychonn.reconstruction.frame import make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
-from napari_ptychonn.reconstruction.weighing import MOST_TURNS, weigh
+from napari_ptychonn.reconstruction.weighing import Weighing, weigh
 from napari_ptychonn.simulation.probes import PupilSettings, probe_from_pupil
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate
 
 CPU = torch.device("cpu")
+USUAL = Weighing(stiffness=10.0, turns=10)
 
 
 def world(photons, side=160):
@@ -47,9 +48,7 @@ def hill(shape, width=14.0):
 
 
 def weighed(where, **options):
-    events = list(
-        weigh(*where, **{"stiffness": 10.0, "batch_size": 64, "should_stop": never} | options)
-    )
+    events = list(weigh(*where, **{"how": USUAL, "batch_size": 64, "should_stop": never} | options))
     assert isinstance(events[-1], torch.Tensor)
     return events[-1], events[:-1]
 
@@ -97,7 +96,8 @@ def test_the_stiffer_an_object_is_held_the_less_it_moves():
     wrong = truth * torch.exp(1j * hill(frame.shape))
     where = measurements, frame, wrong, probe
     moved = [
-        error(weighed(where, stiffness=held)[0], wrong, frame, probe) for held in (1.0, 1e3, 1e6)
+        error(weighed(where, how=Weighing(held, 10))[0], wrong, frame, probe)
+        for held in (1.0, 1e3, 1e6)
     ]
     assert moved[0] > 1.2 * moved[1] > 4 * moved[2]
 
@@ -128,13 +128,14 @@ def test_memory_that_is_full_halves_the_batch_and_changes_nothing(monkeypatch):
     assert asked[:3] == [64, 32, 16]
     monkeypatch.setattr(weighing._Likelihood, "_add", lambda *_: full(None, range(17)))
     with pytest.raises(torch.OutOfMemoryError):
-        list(weigh(*where, stiffness=10.0, batch_size=1, should_stop=never))
+        list(weigh(*where, how=USUAL, batch_size=1, should_stop=never))
 
 
 def test_looks_are_told_and_are_not_many():
     _, events = weighed(world(300.0))
-    assert 1 < len(events) <= MOST_TURNS
-    assert 2 < sum(events) < 3 * MOST_TURNS
+    assert 1 < len(events) <= USUAL.turns
+    assert 2 < sum(events) < 3 * USUAL.turns
+    assert len(weighed(world(300.0), how=Weighing(10.0, 2))[1]) == 2
 
 
 @pytest.mark.parametrize("batches", [0, 1, 8])
@@ -145,6 +146,6 @@ def test_a_job_that_is_to_stop_gets_no_object(batches):
         asked.append(True)
         return len(asked) > batches
 
-    events = list(weigh(*world(300.0), stiffness=10.0, batch_size=64, should_stop=stop))
+    events = list(weigh(*world(300.0), how=USUAL, batch_size=64, should_stop=stop))
     assert not any(isinstance(event, torch.Tensor) for event in events)
     assert len(asked) == batches + 1

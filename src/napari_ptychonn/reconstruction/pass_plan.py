@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_ptychonn.reconstruction.settings import Auto
+from napari_ptychonn.reconstruction.weighing import Weighing
 
 __all__ = ["FEW_COVERS", "PassPlan", "PassTurn", "sweeps_of_a_pass"]
 
@@ -31,10 +32,13 @@ _COVERS_PER_PASS = (8.0, 16.0, 24.0)
 _MOST_SWEEPS = 16
 _MOMENTUM = 0.6
 _MOSTLY_SIGNAL = 0.4
-_STIFFNESS_OF_NOISE, _STIFFNESS_OF_FEW_POINTS = 10.0, 100.0
+_WEIGHING_NOISE = Weighing(stiffness=10.0, turns=10)
 """Between 5 and 20 the mean error of seven scans of photographs at 10² to 10³ photons differs by
-2 %. Of seven scans with few points and 10⁵ photons two became worse with 10, by 4 and 15 %; with 100
-one did, by 1 %, and the others better by 1 to 41 %."""
+2 %."""
+_WEIGHING_FEW_POINTS = Weighing(stiffness=100.0, turns=5)
+"""Of seven scans with few points and 10⁵ photons two became worse with 10, by 4 and 15 %; with 100
+one did, by 1 %, and the others got better by up to 41 %. One weighing goes on where the last ended:
+ten turns gain nothing more."""
 _VIEWS_OF_NOISE = 4
 """NRMSE with 4 against 1: 0.308 and 0.325 (brick-grass-1e2), 0.172 and 0.177 (camera-coins-1e3);
 with 10⁵ photons nothing is gained."""
@@ -57,9 +61,8 @@ class PassTurn:
         Whether it is the last one, which averages.
     views : int
         Quarter turns under which the network sees the object, 1 to 4; its answers are averaged.
-    stiffness : float
-        How stiffly the object is held when it is weighed against all patterns before, as in
-        :func:`~napari_ptychonn.reconstruction.weighing.weigh`; 0: it is not weighed.
+    weighing : Weighing or None
+        How the object is weighed against all patterns before; None: it is not.
     """
 
     number: int
@@ -67,7 +70,7 @@ class PassTurn:
     momentum: float
     settles: bool
     views: int = 1
-    stiffness: float = 0.0
+    weighing: Weighing | None = None
 
 
 class PassPlan:
@@ -121,25 +124,25 @@ class PassPlan:
         return self._most
 
     @property
-    def stiffness(self) -> float:
-        """How stiffly what the network made so far is held when it is weighed; 0: it is not.
+    def weighing(self) -> Weighing | None:
+        """How what the network made so far is weighed against all patterns; None: not at all.
 
         Slow errors are left where points or photons are few. Elsewhere sweeps end them at less
         cost: weighing brings a dense scan at 10⁵ photons from 0.029 to 0.028 in twice the time.
         """
         if not self._done + self._come or not self._are_photons:
-            return 0.0
+            return None
         if self.met_mostly_noise:
-            return _STIFFNESS_OF_NOISE
-        return _STIFFNESS_OF_FEW_POINTS if self.cover < FEW_COVERS else 0.0
+            return _WEIGHING_NOISE
+        return _WEIGHING_FEW_POINTS if self.cover < FEW_COVERS else None
 
     @property
-    def last_stiffness(self) -> float:
+    def last_weighing(self) -> Weighing | None:
         """The same for the last answer, which the network has with the sweeps that averaged.
 
         Where little is noise what these found is finer than what weighing knows of.
         """
-        return self.stiffness if self.met_mostly_noise else 0.0
+        return self.weighing if self.met_mostly_noise else None
 
     def turns(self) -> Iterator[PassTurn]:
         """Passes in order; :meth:`took` is to be called after each."""
@@ -148,7 +151,7 @@ class PassPlan:
             views = _VIEWS_OF_NOISE if self.met_mostly_noise else 1
             like = number + self._come
             settles = number == self._most and like >= _FEWEST_TO_SETTLE
-            yield PassTurn(number, like, self._momentum, settles, views, self.stiffness)
+            yield PassTurn(number, like, self._momentum, settles, views, self.weighing)
 
     def took(self, beyond_noise: float) -> None:
         """Take what a complete pass met.

@@ -10,7 +10,7 @@ from napari_ptychonn.reconstruction.coarse import coarse_phase
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
-from napari_ptychonn.reconstruction.weighing import weigh
+from napari_ptychonn.reconstruction.weighing import Weighing, weigh
 
 __all__ = ["SlowErrors"]
 
@@ -32,7 +32,7 @@ class SlowErrors:
         self._coarse_helps = True
 
     def corrected(
-        self, object_: Tensor, probe: Tensor, *, stiffness: float, batch_size: int
+        self, object_: Tensor, probe: Tensor, *, weighing: Weighing | None, batch_size: int
     ) -> Iterator[int | Message | Tensor]:
         """Correct an object.
 
@@ -42,9 +42,9 @@ class SlowErrors:
             Object so far; it is not changed.
         probe : Tensor, (modes, h, w) complex64
             Probe, √photons.
-        stiffness : float
-            How stiffly it is held when all patterns are weighed against it; 0: a coarse step is
-            done instead, as long as these help.
+        weighing : Weighing or None
+            How all patterns are weighed against it; None: a coarse step is done instead, as long
+            as these help.
         batch_size : int
             Patterns at a time.
 
@@ -56,9 +56,9 @@ class SlowErrors:
             Last, unless weighing was stopped: the object.
         """
         where = (self._measurements, self._frame, object_, probe)
-        if stiffness:
+        if weighing is not None:
             yield from weigh(
-                *where, stiffness=stiffness, batch_size=batch_size, should_stop=self._should_stop
+                *where, how=weighing, batch_size=batch_size, should_stop=self._should_stop
             )
             return
         found = object_

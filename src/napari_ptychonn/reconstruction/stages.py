@@ -33,6 +33,7 @@ from napari_ptychonn.reconstruction.state import JobState
 from napari_ptychonn.reconstruction.sweep_stage import level, sweep
 from napari_ptychonn.reconstruction.sweeping import cover_of
 from napari_ptychonn.reconstruction.transmission import bound_transmission
+from napari_ptychonn.reconstruction.weighing import Weighing
 from napari_ptychonn.reconstruction.work import Work
 
 __all__ = ["Stages"]
@@ -145,8 +146,8 @@ class Stages:
             yield from self._pass(network, plan, turn)
             if self._should_stop():
                 return
-        if plan.last_stiffness:
-            yield from self._weigh(plan.last_stiffness)
+        if plan.last_weighing is not None:
+            yield from self._weigh(plan.last_weighing)
 
     def _pass(self, network: ProbeAwareNet, plan: PassPlan, turn: PassTurn) -> Iterator[JobEvent]:
         job, state, stage = self._job, self._state, f"pass {turn.number}"
@@ -158,7 +159,7 @@ class Stages:
             start = flat.expand(job.frame.shape)
         corrected = None
         for event in self._slow_errors.corrected(
-            start, state.probe, stiffness=turn.stiffness, batch_size=state.batch_size
+            start, state.probe, weighing=turn.weighing, batch_size=state.batch_size
         ):
             if isinstance(event, Tensor):
                 corrected = event
@@ -191,13 +192,13 @@ class Stages:
                 self._mostly_noise = plan.met_mostly_noise
                 yield Metrics(stage, {"misfit": step.misfit})
 
-    def _weigh(self, stiffness: float) -> Iterator[JobEvent]:
+    def _weigh(self, weighing: Weighing) -> Iterator[JobEvent]:
         """Weigh the last pass's answer against all patterns."""
         state, stage = self._state, "weighing"
         assert state.object is not None
         assert state.probe is not None
         for event in self._slow_errors.corrected(
-            state.object, state.probe, stiffness=stiffness, batch_size=state.batch_size
+            state.object, state.probe, weighing=weighing, batch_size=state.batch_size
         ):
             if isinstance(event, Tensor):
                 state.object = event

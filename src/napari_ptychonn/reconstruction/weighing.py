@@ -24,10 +24,8 @@ from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.sweeping import cover_of, point_probes
 
-__all__ = ["MOST_TURNS", "weigh"]
+__all__ = ["Weighing", "weigh"]
 
-MOST_TURNS = 10
-"""Each takes 1.2 looks at all patterns; after ten the error is within 1 % of where it ends."""
 _FINE_PX = 1.0
 """What is finer than this, the network left out because noise hides it."""
 _SLOPE_SHARE = 0.06
@@ -39,13 +37,31 @@ _SAID = 1.0
 """A turn that gains less than this factor e of likelihood is the last."""
 
 
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How an object is weighed.
+
+    Attributes
+    ----------
+    stiffness : float
+        λ, half the inverse variance of the slope of log amplitude and phase, per pixel, that the
+        network's answer is expected to be wrong by: how stiffly it is held.
+    turns : int
+        Turns of the minimisation at most; each takes 1.2 looks at all patterns. After ten the
+        error is within 1 % of where it ends.
+    """
+
+    stiffness: float
+    turns: int
+
+
 def weigh(
     measurements: Measurements,
     frame: Frame,
     object_: Tensor,
     probe: Tensor,
     *,
-    stiffness: float,
+    how: Weighing,
     batch_size: int,
     should_stop: ShouldStop,
 ) -> Iterator[int | Message | Tensor]:
@@ -62,9 +78,8 @@ def weigh(
         What the network made; it is not changed.
     probe : Tensor, (modes, h, w) complex64
         Probe, √photons.
-    stiffness : float
-        λ, half the inverse variance of the slope of log amplitude and phase, per pixel, that the
-        network's answer is expected to be wrong by.
+    how : Weighing
+        How stiffly the object is held, and for how long.
     batch_size : int
         Patterns at a time; halved, with a message, where memory runs out.
     should_stop : callable
@@ -78,7 +93,7 @@ def weigh(
         Last, where it was not stopped: the object.
     """
     task = _Likelihood(measurements, frame, object_.clone(), probe, batch_size, should_stop)
-    prior = _Prior.of(frame, probe, stiffness)
+    prior = _Prior.of(frame, probe, how.stiffness)
     hidden = torch.zeros(prior.shape, device=probe.device, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [hidden], max_iter=1, max_eval=25, history_size=5, line_search_fn="strong_wolfe"
@@ -99,7 +114,7 @@ def weigh(
         return seen[-1].value
 
     latest = math.inf
-    for _ in range(MOST_TURNS):
+    for _ in range(how.turns):
         before = task.looks
         try:
             optimizer.step(look)

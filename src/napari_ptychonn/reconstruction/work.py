@@ -13,7 +13,7 @@ __all__ = ["QUALITY_COST", "ROUND_COST", "SWEEP_COST", "Work"]
 ROUND_COST, SWEEP_COST, QUALITY_COST = 1.8, 0.9, 0.6
 """Of a sweep of a pass, each over all points."""
 _LOOK_COST = 0.8
-_EXPECTED_ROUNDS, _EXPECTED_SWEEPS, _EXPECTED_LOOKS = 4, 20, 14
+_EXPECTED_ROUNDS, _EXPECTED_SWEEPS, _EXPECTED_LOOKS = 4, 20, 7
 
 
 class Work:

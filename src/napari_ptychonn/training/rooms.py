@@ -160,7 +160,7 @@ def run_passes(
     for turn in plan.turns():
         start = None
         for event in slow_errors.corrected(
-            object_, probe, stiffness=turn.stiffness, batch_size=batch_size
+            object_, probe, weighing=turn.weighing, batch_size=batch_size
         ):
             if isinstance(event, Tensor):
                 start = event
