@@ -34,7 +34,7 @@ STEPS = 40
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A simulated scan of 100 points, with its truth inside."""
     path = tmp_path_factory.mktemp("taught") / "small.cxi"
-    simulate_to_cxi(path, SimulationSettings(size=32, points=100, step_px=3.0, photons=1e4, seed=1))
+    simulate_to_cxi(path, SimulationSettings(size=32, points=100, step_px=3.0, photons=1e5, seed=1))
     return path
 
 
