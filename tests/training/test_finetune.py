@@ -66,7 +66,7 @@ def judged_weights(monkeypatch):
 @pytest.fixture(scope="module")
 def physics(taught_simulation):
     """64 steps of physics on the small star: outcome and events."""
-    return collected(taught_simulation.scan, steps(64))
+    return collected(taught_simulation.scan, steps(64, rate=2e-3))
 
 
 def test_patterns_alone_make_the_network_better_on_points_it_was_not_taught(
@@ -77,7 +77,7 @@ def test_patterns_alone_make_the_network_better_on_points_it_was_not_taught(
     assert not finished.stopped
     assert result.step == 64
     assert result.improved
-    assert result.after.loss < 0.98 * result.before.loss
+    assert result.after.loss < 0.97 * result.before.loss
     assert result.after.phase_correlation is None
     ((before, after),) = result.pictures
     assert after.object.shape == before.object.shape
