@@ -454,3 +454,13 @@ def test_points_that_hardly_overlap_are_not_swept_unasked(make_scan):
     assert result.report.sweeps == 0
     assert any("overlap little" in text for text in result.report.messages)
     assert reconstruct(scan, replace(settings, sweeps=2)).report.sweeps == 2
+
+
+def test_what_was_weighed_is_not_swept_unasked(make_scan):
+    """With so many photons objects are weighed between passes; sweeps bring the noise back."""
+    scan = make_scan(points=64, photons=3e3, step_px=2.0).scan
+    settings = replace(QUICK, passes=2, sweeps="auto")
+    result = reconstruct(scan, settings)
+    assert result.report.sweeps == 0
+    assert any("Weighed" in text for text in result.report.messages)
+    assert reconstruct(scan, replace(settings, sweeps=2)).report.sweeps == 2

@@ -60,8 +60,11 @@ def test_where_the_first_pass_meets_mostly_noise_there_are_four_and_each_takes_f
 
 @pytest.mark.parametrize(
     ("cover", "beyond_noise", "held", "held_last"),
-    [(CLOSE, 0.8, 0, 0), (CLOSE, 0.2, 10, 10), (0.5, 0.2, 10, 10), (0.5, 0.8, 100, 0)],
-)
+    [
+        (CLOSE, 0.8, 0, 0), (CLOSE, 0.7, 10, 0), (CLOSE, 0.2, 10, 10), (0.5, 0.2, 10, 10),
+        (0.5, 0.7, 100, 0), (0.5, 0.8, 100, 0),
+    ],
+)  # fmt: skip
 def test_where_photons_or_points_are_few_objects_are_weighed(cover, beyond_noise, held, held_last):
     plan = PassPlan(3, cover)
     assert not plan.last_weighing

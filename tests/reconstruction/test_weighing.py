@@ -6,7 +6,7 @@ import torch
 
 from napari_ptychonn.optics.propagation import diffract
 from napari_ptychonn.optics.windows import cut_windows
-from napari_ptychonn.reconstruction import weighing
+from napari_ptychonn.reconstruction import likelihood
 from napari_ptychonn.reconstruction.events import SmallerBatches, never
 from napari_ptychonn.reconstruction.frame import make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 USUAL = Weighing(stiffness=10.0, turns=10)
 
 
-def world(photons, side=160):
+def world(photons, side=160, background=0.0):
     """A sample with detail in amplitude and phase, 144 points."""
     rng = np.random.default_rng(4)
     y, x = np.mgrid[:side, :side]
@@ -29,7 +29,7 @@ def world(photons, side=160):
     scan, truth = simulate(
         SimulationSettings(
             sample_array=sample.astype(np.complex64), probe_array=probe, size=32, points=144,
-            overlap=0.6, photons=photons, seed=int(rng.integers(100)),
+            overlap=0.6, photons=photons, seed=int(rng.integers(100)), background=background,
         )
     )  # fmt: skip
     frame = make_frame(scan.positions_px, scan.pattern_shape)
@@ -91,6 +91,15 @@ def test_what_is_right_stays_right():
     assert error(found, truth, frame, probe) < 0.08
 
 
+def test_a_background_is_not_taken_for_the_sample(monkeypatch):
+    measurements, frame, truth, probe = world(1000.0, background=0.05)
+    where = measurements, frame, truth, probe
+    knowing = error(weighed(where)[0], truth, frame, probe)
+    monkeypatch.setattr(likelihood.Likelihood, "_survey", lambda self: 1e-3)
+    ignorant = error(weighed(where)[0], truth, frame, probe)
+    assert knowing < 0.5 * ignorant
+
+
 def test_the_stiffer_an_object_is_held_the_less_it_moves():
     measurements, frame, truth, probe = world(1000.0)
     wrong = truth * torch.exp(1j * hill(frame.shape))
@@ -112,7 +121,7 @@ def test_where_nothing_was_measured_nothing_moves():
 
 def test_memory_that_is_full_halves_the_batch_and_changes_nothing(monkeypatch):
     where = world(300.0)
-    add, asked = weighing._Likelihood._add, []
+    add, asked = likelihood.Likelihood._add, []
 
     def full(self, points, *rest):
         asked.append(len(points))
@@ -121,12 +130,12 @@ def test_memory_that_is_full_halves_the_batch_and_changes_nothing(monkeypatch):
         return add(self, points, *rest)
 
     plain, _ = weighed(where)
-    monkeypatch.setattr(weighing._Likelihood, "_add", full)
+    monkeypatch.setattr(likelihood.Likelihood, "_add", full)
     halved, events = weighed(where)
     torch.testing.assert_close(halved, plain, atol=1e-3, rtol=1e-3)
     assert [event.size for event in events if isinstance(event, SmallerBatches)] == [32, 16]
     assert asked[:3] == [64, 32, 16]
-    monkeypatch.setattr(weighing._Likelihood, "_add", lambda *_: full(None, range(17)))
+    monkeypatch.setattr(likelihood.Likelihood, "_add", lambda *_: full(None, range(17)))
     with pytest.raises(torch.OutOfMemoryError):
         list(weigh(*where, how=USUAL, batch_size=1, should_stop=never))
 

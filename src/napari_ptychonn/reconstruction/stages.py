@@ -66,6 +66,7 @@ class Stages:
         self._shown = -math.inf
         self._slow_errors = SlowErrors(prepared.measurements, prepared.frame, should_stop)
         self._mostly_noise = False
+        self._weighed = False
         self._work = Work(prepared)
 
     def run(self) -> Iterator[JobEvent]:
@@ -167,6 +168,7 @@ class Stages:
                 yield self._told(event, stage)
         if corrected is None:
             return
+        self._weighed = turn.weighing is not None
         start = corrected
         del corrected, event
         sweeps = sweeps_of_a_pass(plan.cover, turn.like)
@@ -232,7 +234,8 @@ class Stages:
     def _sweep(self) -> Iterator[JobEvent]:
         return sweep(
             self._state, self._work, should_stop=self._should_stop,
-            mostly_noise=self._mostly_noise, update_probe=self._refines_probe,
+            mostly_noise=self._mostly_noise, weighed=self._weighed,
+            update_probe=self._refines_probe,
         )  # fmt: skip
 
     def _bound(self) -> Iterator[JobEvent]:

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector, to_object
-from napari_ptychonn.optics.windows import add_windows, cut_windows
-from napari_ptychonn.reconstruction.events import Message, ShouldStop, SmallerBatches
+from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
+from napari_ptychonn.reconstruction.likelihood import Likelihood, StoppedError
 from napari_ptychonn.reconstruction.measurements import Measurements
-from napari_ptychonn.reconstruction.sweeping import cover_of, point_probes
+from napari_ptychonn.reconstruction.sweeping import cover_of
 
 __all__ = ["Weighing", "weigh"]
 
@@ -31,8 +30,6 @@ _FINE_PX = 1.0
 _SLOPE_SHARE = 0.06
 """Share of the light's squared radius over which a pattern tells phase by its slope alone."""
 _EDGE = 8
-_DARK = 1e-3
-"""Photons that a model may miss in a pixel where it says that there are none."""
 _SAID = 1.0
 """A turn that gains less than this factor e of likelihood is the last."""
 
@@ -92,7 +89,7 @@ def weigh(
     Tensor, (H, W) complex64
         Last, where it was not stopped: the object.
     """
-    task = _Likelihood(measurements, frame, object_.clone(), probe, batch_size, should_stop)
+    task = Likelihood(measurements, frame, object_.clone(), probe, batch_size, should_stop)
     prior = _Prior.of(frame, probe, how.stiffness)
     hidden = torch.zeros(prior.shape, device=probe.device, requires_grad=True)
     optimizer = torch.optim.LBFGS(
@@ -118,7 +115,7 @@ def weigh(
         before = task.looks
         try:
             optimizer.step(look)
-        except _StoppedError:
+        except StoppedError:
             return
         yield from task.take_messages()
         yield task.looks - before
@@ -192,81 +189,3 @@ class _Prior:
 
     def _times(self, fields: Tensor, factors: Tensor) -> Tensor:
         return torch.fft.irfft2(torch.fft.rfft2(fields) * factors, s=self.shape[1:])
-
-
-class _Likelihood:
-    """How well all patterns agree with an object, and where to they pull it."""
-
-    def __init__(
-        self,
-        measurements: Measurements,
-        frame: Frame,
-        object_: Tensor,
-        probe: Tensor,
-        batch_size: int,
-        should_stop: ShouldStop,
-    ) -> None:
-        self._measurements, self._frame = measurements, frame
-        self._object, self._probe = object_, probe
-        self._batch_size, self._should_stop = batch_size, should_stop
-        self._messages: list[Message] = []
-        self.looks = 0
-
-    def take_messages(self) -> list[Message]:
-        """What there is to say since the last time."""
-        said, self._messages = self._messages, []
-        return said
-
-    def corrected(self, correction: Tensor) -> Tensor:
-        """O·exp(g)."""
-        return self._object * torch.complex(correction[0], correction[1]).exp()
-
-    @torch.inference_mode()
-    def missed(self, correction: Tensor) -> tuple[float, Tensor]:
-        """Half the deviance of all patterns, and its gradient (2, H, W).
-
-        Raises
-        ------
-        _StoppedError
-            Where it is to stop.
-        """
-        object_ = self.corrected(correction)
-        pull = torch.zeros_like(object_)
-        value = torch.zeros((), dtype=torch.float64, device=object_.device)
-        start = 0
-        while start < self._frame.n_points:
-            if self._should_stop():
-                raise _StoppedError
-            stop = min(start + self._batch_size, self._frame.n_points)
-            try:
-                value += self._add(torch.arange(start, stop), object_, pull)
-            except torch.OutOfMemoryError:
-                if stop - start == 1:
-                    raise
-            else:
-                start = stop
-                continue
-            self._batch_size = (stop - start) // 2
-            torch.cuda.empty_cache()
-            self._messages.append(SmallerBatches.of(self._batch_size))
-        self.looks += 1
-        turned = 2 * pull.conj() * object_
-        return float(value), torch.stack((turned.real, -turned.imag))
-
-    def _add(self, points: Tensor, object_: Tensor, pull: Tensor) -> Tensor:
-        on_device = points.to(self._measurements.device)
-        indices = self._frame.indices(on_device)
-        light = point_probes(self._probe, self._frame, on_device)
-        light = light if light.dim() == 4 else light[None]
-        counts = self._measurements.counts(points, on_device)
-        far = to_detector(exit_waves(light, cut_windows(object_, indices)))
-        modelled = intensity(far) + _DARK
-        ratio = counts / modelled
-        surplus = torch.xlogy(counts, ratio) - counts + modelled
-        far = far * ((1 - ratio) * self._measurements.mask).unsqueeze(-3)
-        add_windows(pull, indices, (light.conj() * to_object(far)).sum(-3))
-        return (surplus * self._measurements.mask).sum(dtype=torch.float64)
-
-
-class _StoppedError(Exception):
-    """The person wants no more."""
