@@ -23,7 +23,7 @@ def stiffness(turns):
 
 def test_the_farther_apart_points_lie_the_more_passes_there_are():
     counts = [len(followed(PassPlan("auto", cover))) for cover in (CLOSE, 10.0, 5.0, APART, 0.5)]
-    assert counts == [4, 5, 10, 20, 20]
+    assert counts == [4, 5, 10, 20, 40]
     # The last one averages.
     turns = followed(PassPlan("auto", CLOSE))
     assert [turn.settles for turn in turns] == [False] * 3 + [True]
@@ -71,6 +71,11 @@ def test_where_photons_or_points_are_few_objects_are_weighed(cover, beyond_noise
     # There is nothing to weigh before the first pass.
     assert stiffness(followed(plan, beyond_noise)) == [0, held, held]
     assert (plan.last_weighing.stiffness if plan.last_weighing else 0) == held_last
+
+
+def test_where_some_is_noise_the_last_two_passes_are_enough():
+    assert stiffness(followed(PassPlan("auto", 5.0), 0.7)) == [0] * 8 + [10, 10]
+    assert stiffness(followed(PassPlan(1, 5.0), 0.7)) == [0]
 
 
 def test_an_object_to_start_from_is_weighed_at_once_and_values_that_are_no_photons_never():
