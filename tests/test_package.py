@@ -26,6 +26,7 @@ def _run(code: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
+@pytest.mark.alone
 def test_importing_the_package_takes_at_most_300_ms() -> None:
     """napari imports every plugin's package at its start. Best of three: the machine is busy."""
     assert min(float(_run(IMPORT_PROBE)[0]) for _ in range(3)) <= 0.3

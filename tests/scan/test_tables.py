@@ -137,6 +137,7 @@ def test_any_text_is_a_table_or_a_scan_error(tmp_path_factory, text):
 
 
 @pytest.mark.parametrize("line", ["y" + " " * 100_000 + "x", "_" * 100_000 + "1 x"])
+@pytest.mark.alone
 def test_a_long_line_of_rubbish_above_the_numbers_costs_no_time(tmp_path, line):
     path = tmp_path / "p.csv"
     path.write_text(f"{line}\n1 2\n3 4\n")

@@ -164,6 +164,7 @@ def test_a_raster_is_looked_at_point_by_point(tmp_path):
     np.testing.assert_array_equal(np.flatnonzero(~found), [11])
 
 
+@pytest.mark.alone
 def test_many_chunks_are_looked_at_quickly(tmp_path):
     with h5py.File(tmp_path / "long.h5", "w") as file:
         dataset = file.create_dataset("d", (100_001, 2, 2), "u2", chunks=(1, 2, 2))

@@ -145,6 +145,7 @@ def test_an_unknown_kind_names_those_there_are():
         make_sample("cheese", (64, 64), np.random.default_rng(0))
 
 
+@pytest.mark.alone
 def test_samples_are_made_fast_enough_for_training():
     rng = np.random.default_rng(0)
     start = time.process_time()

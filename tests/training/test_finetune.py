@@ -262,6 +262,7 @@ def test_where_nothing_was_better_the_network_stays_as_it_was(taught_simulation,
     assert result.after == result.before
 
 
+@pytest.mark.alone
 def test_a_stop_ends_within_a_second_with_the_best_so_far(taught_simulation):
     asked: list[float] = []
 

@@ -231,6 +231,7 @@ def test_labels_grow_while_an_engine_makes_them(viewer, dock, scan, qtbot) -> No
     assert "labels: simulation object phase" in names(viewer)
 
 
+@pytest.mark.alone
 def test_cancel_is_answered_at_once_and_what_was_learned_can_still_be_saved(
     viewer, dock, scan, qtbot
 ) -> None:
@@ -393,6 +394,7 @@ print(time.process_time() - began, "torch" in sys.modules, "pyqtgraph" in sys.mo
 """
 
 
+@pytest.mark.alone
 @pytest.mark.benchmark
 def test_the_dock_is_imported_at_once_without_torch_and_pyqtgraph() -> None:
     said = subprocess.run(

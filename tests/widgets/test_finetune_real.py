@@ -89,6 +89,7 @@ class Gaps:
         return np.asarray(self.seconds)
 
 
+@pytest.mark.alone
 @pytest.mark.benchmark
 def test_a_real_training_ends_better_saved_and_the_window_stays_awake(
     make_napari_viewer, scan, network, qtbot, own_networks
@@ -125,6 +126,7 @@ def test_a_real_training_ends_better_saved_and_the_window_stays_awake(
     assert not list((own_networks / "unfinished").glob("*"))
 
 
+@pytest.mark.alone
 def test_a_reconstruction_of_the_viewer_teaches_and_cancel_takes_less_than_a_second(
     make_napari_viewer, scan, network, qtbot
 ) -> None:

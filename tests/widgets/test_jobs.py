@@ -304,6 +304,7 @@ def test_a_paused_job_waits_between_two_events_and_goes_on(runner, qtbot) -> Non
 
 
 @pytest.mark.parametrize("end", ["cancel", "drop", "shutdown"])
+@pytest.mark.alone
 def test_a_paused_job_that_is_told_to_stop_wakes_at_once(runner, qtbot, end) -> None:
     with qtbot.waitSignal(runner.progress, timeout=PATIENCE_MS):
         runner.start("count", counting(10_000, pause=0.005))

@@ -197,6 +197,7 @@ def test_a_dropped_file_is_opened(dock, cxi, qtbot) -> None:
     assert dock.load.isEnabled()
 
 
+@pytest.mark.alone
 def test_a_slow_file_does_not_hold_up_the_window(dock, cxi, qtbot, monkeypatch) -> None:
     release, threads = threading.Event(), []
 

@@ -240,6 +240,7 @@ def test_the_button_opens_one_dialog_and_a_closed_one_is_opened_anew(box, own, q
     assert box.show_networks() is not dialog
 
 
+@pytest.mark.alone
 def test_closing_does_not_wait_for_what_is_under_way_and_the_next_dialog_lists_anew(
     box, own, qtbot, monkeypatch
 ):

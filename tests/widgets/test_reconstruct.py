@@ -162,6 +162,7 @@ def test_the_object_grows_while_the_job_runs(viewer, dock, scan, qtbot):
     assert "object amplitude (running)" in seen
 
 
+@pytest.mark.alone
 def test_cancel_is_answered_at_once_and_keeps_what_there_is(viewer, dock, scan, qtbot):
     add_scan(viewer, slow(scan, 0.05))
     dock.form.show_state(replace(dock.form.state(), sweeps=500))
@@ -444,6 +445,7 @@ def test_among_several_shapes_one_must_be_selected_and_a_line_is_refused(scan):
         region_from_shapes(layer, scan)
 
 
+@pytest.mark.alone
 def test_the_dock_opens_within_a_second_and_torch_comes_later(viewer, qtbot):
     started = time.perf_counter()
     widget = make_dock(viewer, qtbot)

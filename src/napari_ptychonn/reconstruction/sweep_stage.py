@@ -103,8 +103,9 @@ def sweep(
     if wanted == "auto" and state.passes and cover_of(job.frame, state.probe) < FEW_COVERS:
         yield Message("Points overlap little: automatic sweeps add nothing, so none is done.")
         return
-    # They made four scans of photographs at 10⁴ and 3·10⁴ photons worse, by 1 to 3 %.
-    if wanted == "auto" and weighed:
+    # They made four scans of photographs at 10⁴ and 3·10⁴ photons worse, by 1 to 3 %. A probe that
+    # is a guess moves along with sweeps alone: without them a measured star has a higher misfit.
+    if wanted == "auto" and weighed and not update_probe:
         yield Message(
             "Weighed against all patterns: automatic sweeps add nothing, so none is done."
         )
