@@ -453,6 +453,12 @@ def test_points_that_hardly_overlap_are_not_swept_unasked(make_scan):
     result = reconstruct(scan, settings)
     assert result.report.sweeps == 0
     assert any("overlap little" in text for text in result.report.messages)
+    # What will not come is not waited for.
+    expected = [
+        next(event.total for event in reconstruct_events(scan, each) if isinstance(event, Progress))
+        for each in (settings, replace(settings, sweeps=0), replace(settings, sweeps=2))
+    ]
+    assert expected[0] == expected[1] < expected[2]
     assert reconstruct(scan, replace(settings, sweeps=2)).report.sweeps == 2
 
 

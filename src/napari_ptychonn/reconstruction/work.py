@@ -56,5 +56,6 @@ def _expected(job: Prepared) -> float:
     if rounds == "auto":
         known = not job.probe_is_guess or (job.start is not None and job.start.brings_probe)
         rounds = 0 if known else _EXPECTED_ROUNDS
-    work += ROUND_COST * rounds + QUALITY_COST
-    return work + SWEEP_COST * (_EXPECTED_SWEEPS if sweeps == "auto" else sweeps)
+    if sweeps == "auto":
+        sweeps = 0 if work and cover < FEW_COVERS else _EXPECTED_SWEEPS
+    return work + ROUND_COST * rounds + SWEEP_COST * sweeps + QUALITY_COST
