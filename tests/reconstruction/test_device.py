@@ -1,9 +1,9 @@
-"""Where convolutions run in bfloat16: only where the hardware is said to do so."""
+"""In what numbers a device computes: bfloat16 where its hardware is said to, sums where it can."""
 
 import pytest
 import torch
 
-from napari_ptychonn.reconstruction.device import runs_bfloat16
+from napari_ptychonn.reconstruction.device import runs_bfloat16, sums_in
 
 CPU = torch.device("cpu")
 
@@ -29,3 +29,9 @@ def test_a_torch_that_cannot_say_gets_float32(monkeypatch):
 
 def test_other_devices_get_float32():
     assert runs_bfloat16(torch.device("mps")) is False
+
+
+def test_sums_are_exact_where_a_device_has_such_numbers():
+    assert [sums_in(torch.device(name)) for name in ("cpu", "cuda", "mps")] == [
+        torch.float64, torch.float64, torch.float32,
+    ]  # fmt: skip

@@ -17,6 +17,7 @@ __all__ = [
     "choose_device",
     "describe_device",
     "runs_bfloat16",
+    "sums_in",
     "tried_convolutions",
 ]
 
@@ -91,6 +92,11 @@ def runs_bfloat16(device: torch.device) -> bool:
         able = asked() if asked else {}
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return False
+
+
+def sums_in(device: torch.device) -> torch.dtype:
+    """In what numbers many are summed there: float64 where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector, to_object
 from napari_ptychonn.optics.windows import add_windows, cut_windows
+from napari_ptychonn.reconstruction.device import sums_in
 from napari_ptychonn.reconstruction.events import Message, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import Measurements
@@ -91,7 +92,7 @@ class Likelihood:
             self._background = self._survey()
         object_ = self.corrected(correction)
         pull = torch.zeros_like(object_)
-        value = torch.zeros((), dtype=torch.float64, device=object_.device)
+        value = torch.zeros((), dtype=sums_in(object_.device), device=object_.device)
 
         def add(points: Tensor) -> None:
             value.add_(self._add(points, object_, pull))
@@ -146,7 +147,7 @@ class Likelihood:
         ratio = counts / modelled
         mask = self._measurements.mask
         surplus = torch.xlogy(counts, ratio) - counts + modelled
-        value = (surplus * mask).sum(dtype=torch.float64)
+        value = (surplus * mask).sum(dtype=sums_in(surplus.device))
         far = seen.far * ((1 - ratio) * mask).unsqueeze(-3)
         # Last: what a full memory cut short is done again, and must not count twice.
         add_windows(pull, seen.indices, (seen.light.conj() * to_object(far)).sum(-3))

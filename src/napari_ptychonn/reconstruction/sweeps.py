@@ -22,6 +22,7 @@ from torch import Tensor
 from napari_ptychonn.optics.propagation import diffract
 from napari_ptychonn.optics.sweep import Sweep, SweepSettings
 from napari_ptychonn.optics.windows import cut_windows
+from napari_ptychonn.reconstruction.device import sums_in
 from napari_ptychonn.reconstruction.events import Message, Metrics, ShouldStop, SmallerBatches
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.measurements import HeldOut, Measurements
@@ -272,7 +273,8 @@ class _Judge:
     @torch.inference_mode()
     def deviance(self, state: SweepState) -> float:
         """Mean deviance of the points' held-out photons, over their mean number in a point."""
-        found = torch.zeros((), dtype=torch.float64, device=state.object.device)
+        device = state.object.device
+        found = torch.zeros((), dtype=sums_in(device), device=device)
         for points, counts in self._held:
             light = point_probes(state.probe, self._frame, points)
             patches = cut_windows(state.object, self._frame.indices(points))
@@ -280,5 +282,5 @@ class _Judge:
             # A model may say that no photon falls where stray ones do.
             expected = expected + 1e-4 * counts.mean()
             surplus = torch.xlogy(counts, counts / expected) - counts + expected
-            found += (2 * surplus * self._mask).sum(dtype=torch.float64)
+            found += (2 * surplus * self._mask).sum(dtype=sums_in(device))
         return float(found) / self._photons

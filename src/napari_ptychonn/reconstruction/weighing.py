@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_ptychonn.reconstruction.device import sums_in
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
 from napari_ptychonn.reconstruction.frame import Frame
 from napari_ptychonn.reconstruction.likelihood import Likelihood, StoppedError
@@ -178,7 +179,7 @@ class _Prior:
 
     def penalty(self, place: Tensor) -> float:
         """Σ λ q² (1 + ℓ² q²) |g_q|²."""
-        return 0.5 * float((self.slope(place) * place).sum(dtype=torch.float64))
+        return 0.5 * float((self.slope(place) * place).sum(dtype=sums_in(place.device)))
 
     def slope(self, place: Tensor) -> Tensor:
         """Gradient of the penalty."""
