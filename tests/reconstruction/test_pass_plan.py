@@ -78,6 +78,26 @@ def test_where_some_is_noise_the_last_two_passes_are_enough():
     assert stiffness(followed(PassPlan(1, 5.0), 0.7)) == [0]
 
 
+@pytest.mark.parametrize(
+    ("cover", "beyond_noise", "count"),
+    [(CLOSE, 0.8, 0), (CLOSE, 0.7, 2), (CLOSE, 0.2, 4), (0.5, 0.8, 39), (0.5, 0.2, 4)],
+)
+def test_after_the_first_pass_it_is_known_how_often_objects_will_be_weighed(
+    cover, beyond_noise, count
+):
+    plan = PassPlan("auto", cover)
+    turns = plan.turns()
+    next(turns)
+    plan.took(beyond_noise)
+    assert plan.weighings == count
+    left = []
+    for turn in turns:
+        left.append(turn.weighing)
+        plan.took(beyond_noise)
+    assert sum(bool(weighing) for weighing in [*left, plan.last_weighing]) == count
+    assert PassPlan("auto", cover, are_photons=False).weighings == 0
+
+
 def test_an_object_to_start_from_is_weighed_at_once_and_values_that_are_no_photons_never():
     plan = PassPlan(2, CLOSE, come=2, mostly_noise=True)
     assert stiffness(followed(plan)) == [10, 10]

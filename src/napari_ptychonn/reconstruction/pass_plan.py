@@ -149,6 +149,18 @@ class PassPlan:
         return _WEIGHING_NOISE if self._met_noise and is_late else None
 
     @property
+    def weighings(self) -> int:
+        """How many there will be from here on, as far as one can tell."""
+        left = self._most - self._done
+        if not self._are_photons:
+            return 0
+        if self.met_mostly_noise:
+            return left + 1
+        if self.cover < FEW_COVERS:
+            return left
+        return min(left, _LAST_WEIGHED) if self._met_noise else 0
+
+    @property
     def last_weighing(self) -> Weighing | None:
         """The same for the last answer, which the network has with the sweeps that averaged.
 

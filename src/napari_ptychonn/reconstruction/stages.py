@@ -192,6 +192,9 @@ class Stages:
                 state.passes = turn.number
                 plan.took(step.beyond_noise)
                 self._mostly_noise = plan.met_mostly_noise
+                if turn.number == 1 and plan.weighings:
+                    swept = self._refines_probe and not self._mostly_noise
+                    self._work.will_weigh(plan.weighings, swept=swept)
                 yield Metrics(stage, {"misfit": step.misfit})
 
     def _weigh(self, weighing: Weighing) -> Iterator[JobEvent]:

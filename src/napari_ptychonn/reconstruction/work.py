@@ -27,7 +27,9 @@ class Work:
 
     def __init__(self, job: Prepared) -> None:
         self._done = 0.0
-        self._expected = _expected(job)
+        self._few = bool(job.probes) and cover_of(job.frame, job.probes[0]) < FEW_COVERS
+        self._automatic = _automatic_sweeps(job, self._few)
+        self._expected = _expected(job) + self._automatic
 
     def progress(self, stage: str, work: float) -> Progress:
         """Take so much more as done."""
@@ -35,6 +37,16 @@ class Work:
         # More may turn out to be needed than was expected; never show more done than all.
         self._expected = max(self._expected, self._done * 1.02)
         return Progress(stage, self._done, self._expected)
+
+    def will_weigh(self, times: int, *, swept: bool) -> None:
+        """Expect so many weighings, and automatic sweeps after them or not.
+
+        Where points are few they have been expected from the start.
+        """
+        if not self._few:
+            self._expected += _LOOK_COST * _EXPECTED_LOOKS * times
+        if not swept:
+            self._expected -= self._automatic
 
     def looked(self, stage: str, looks: int) -> Progress:
         """Take so many looks of a weighing as done."""
@@ -56,6 +68,11 @@ def _expected(job: Prepared) -> float:
     if rounds == "auto":
         known = not job.probe_is_guess or (job.start is not None and job.start.brings_probe)
         rounds = 0 if known else _EXPECTED_ROUNDS
-    if sweeps == "auto":
-        sweeps = 0 if work and cover < FEW_COVERS else _EXPECTED_SWEEPS
-    return work + ROUND_COST * rounds + SWEEP_COST * sweeps + QUALITY_COST
+    asked = 0 if sweeps == "auto" else sweeps
+    return work + ROUND_COST * rounds + SWEEP_COST * asked + QUALITY_COST
+
+
+def _automatic_sweeps(job: Prepared, few: bool) -> float:
+    if not job.probes or job.settings.sweeps != "auto" or (few and job.settings.passes != 0):
+        return 0.0
+    return SWEEP_COST * _EXPECTED_SWEEPS
