@@ -5,7 +5,8 @@ misfit has settled, what a small regularisation still moves is mostly noise. A s
 points lie close is done in four; where they lie far apart passes are cheap, and there are
 more. Where few photons were counted more than four add noise, and the network is asked
 four times: its errors there are its own, and partly average out. There, and where points
-lie far apart, the object is weighed against all patterns between the passes.
+lie far apart, the object is weighed against all patterns between the passes; where some is
+noise, before the last two.
 """
 
 from __future__ import annotations
