@@ -27,7 +27,7 @@ from quality_methods import BEST, METHODS, NETWORK_METHODS, Attempt, CannotRun, 
 from quality_rows import Results, Row, Skipped, heading, row_line
 from quality_sheets import draw_sheet
 from quality_verdict import verdict
-from suite import CASES, THOROUGH
+from suite import CASES
 from suite_measured import STAR, measured_star
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "part_of", "plan"]
 
-_FEW, _FEWER = (0.2, 0.04), (0.2, 0.1, 0.04)
+_FEW = (0.2, 0.1, 0.04)
 _PICTURED = {
     ("camera-coins", 1.0),
     ("camera-coins", 0.04),
@@ -96,16 +96,10 @@ def plan(
         Shares of the points to keep; None: all.
     """
     for name in cases:
-        shares: tuple[float, ...] = ()
-        if name in CASES and CASES[name].is_standard:
-            shares = _FEWER if name in THOROUGH else _FEW
-        for share in (1.0, *shares):
-            if fractions is not None and share not in fractions:
-                continue
-            few = share < 1 and name not in THOROUGH
-            wanted = tuple(method for method in methods if not few or method in NETWORK_METHODS)
-            if wanted:
-                yield Task(name, share, wanted)
+        few = _FEW if name in CASES and CASES[name].is_standard else ()
+        for share in (1.0, *few):
+            if methods and (fractions is None or share in fractions):
+                yield Task(name, share, tuple(methods))
 
 
 def part_of(tasks: Sequence[Task], number: int, parts: int) -> Iterator[Task]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_ptychonn.simulation.scans import PathKind
     from napari_ptychonn.simulation.truth import Truth
 
-__all__ = ["CASES", "GUESS_DEFOCUS", "THOROUGH", "Case", "standard_set"]
+__all__ = ["CASES", "GUESS_DEFOCUS", "Case", "standard_set"]
 
 Told = Literal["all", "first mode", "out of focus", "nothing"]
 
@@ -281,5 +281,3 @@ def _cases() -> dict[str, Case]:
 
 CASES: Mapping[str, Case] = MappingProxyType(_cases())
 """All cases, by name."""
-THOROUGH = ("camera-coins", "brick-grass")
-"""Cases that every method also runs with fewer points."""

@@ -11,7 +11,7 @@ from quality_methods import BEST, METHODS, Attempt, Best, CannotRun
 from quality_rows import Results, Row, Skipped
 from quality_verdict import verdict
 from scipy import ndimage
-from suite import CASES, THOROUGH, standard_set
+from suite import CASES, standard_set
 from suite_measured import STAR
 
 CASE = "gravel"
@@ -155,12 +155,10 @@ def test_parts_do_every_run_once_and_their_files_join(tmp_path):
 def test_the_plan_has_every_case_and_fewer_points_of_the_standard_ones():
     tasks = list(quality.plan([*CASES, STAR], [*METHODS]))
     assert {task.case for task in tasks if task.fraction == 1} == {*CASES, STAR}
-    few = {task.case for task in tasks if task.fraction == 0.2}
-    assert few == {case.name for case in standard_set()}
-    for task in tasks:
-        everything = task.fraction == 1 or task.case in THOROUGH
-        assert task.methods == (tuple(METHODS) if everything else ("network", "auto"))
-    assert {task.case for task in tasks if task.fraction == 0.1} == set(THOROUGH)
+    for share in (0.2, 0.1, 0.04):
+        few = {task.case for task in tasks if task.fraction == share}
+        assert few == {case.name for case in standard_set()}
+    assert all(task.methods == tuple(METHODS) for task in tasks)
 
 
 def verdicts(rows):

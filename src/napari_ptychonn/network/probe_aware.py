@@ -78,8 +78,11 @@ class ProbeAwareNet(nn.Module):
         fine = self.down_fine(self.stem(nn.functional.pixel_unshuffle(inputs, 2)))
         middle = self.down_middle(self.to_middle(fine))
         coarse = self.coarse(self.to_coarse(middle))
-        middle = self.up_middle(middle + self.from_coarse(coarse))
-        fine = self.up_fine(fine + self.from_middle(middle))
+        # In place and by the same names: these maps are the largest arrays of a job.
+        middle = self.from_coarse(coarse).add_(middle)
+        middle = self.up_middle(middle)
+        fine = self.from_middle(middle).add_(fine)
+        fine = self.up_fine(fine)
         return nn.functional.pixel_shuffle(self.head(fine), 2)
 
     def improve(
@@ -116,6 +119,7 @@ class ProbeAwareNet(nn.Module):
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=autocast):
             said = self(inputs).float()
+        del inputs
         # A dark tile has no light to compare with: nothing moves there.
         lit = light / (light + _UNLIT * peak).clamp_min(1e-30)
         noise = _noise_variance(light)
@@ -160,7 +164,7 @@ def features(
     peak = (_peak(light) if peak is None else peak).clamp_min(1e-6)
     change = torch.view_as_real(after - before) / error[..., None]
     told = torch.stack(((light / peak).sqrt(), 1 / (1 + light.sqrt()), 1 + error.log10() / 2), -1)
-    inputs = torch.cat((torch.view_as_real(after), change, told), -1).clamp(-_CLIP, _CLIP)
+    inputs = torch.cat((torch.view_as_real(after), change, told), -1).clamp_(-_CLIP, _CLIP)
     return inputs.permute(0, 3, 1, 2)
 
 
@@ -183,5 +187,5 @@ class _Residual(nn.Module):
         nn.init.normal_(self.second.weight, std=1e-3)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        inner = nn.functional.relu(self.first(nn.functional.relu(inputs)))
-        return inputs + self.second(inner)
+        inner = nn.functional.relu_(self.first(nn.functional.relu(inputs)))
+        return self.second(inner).add_(inputs)

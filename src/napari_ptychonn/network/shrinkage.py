@@ -17,6 +17,7 @@ __all__ = ["shrink"]
 
 _SIDE = 8
 _STEP = _SIDE // 2
+_MOST_PIECES = 2**13
 
 
 def shrink(objects: Tensor, variance: Tensor) -> Tensor:
@@ -33,12 +34,27 @@ def shrink(objects: Tensor, variance: Tensor) -> Tensor:
     -------
     Tensor, (B, H, W) complex64
     """
-    count, height, width = objects.shape
-    sine = torch.sin(math.pi / _SIDE * (torch.arange(_SIDE, device=objects.device) + 0.5))
+    # Pieces hold every pixel four times over: of a large object only some rows of them at a time.
+    edge = (_STEP, _STEP, _STEP, _STEP)
+    parts = (objects.real, objects.imag, variance)
+    padded = torch.stack([nn.functional.pad(part, edge, mode="reflect") for part in parts], 1)
+    rows, columns = (side // _STEP - 1 for side in padded.shape[-2:])
+    band = max(1, _MOST_PIECES // (len(objects) * columns))
+    found = torch.zeros_like(padded[:, 0], dtype=objects.dtype)
+    for first in range(0, rows, band):
+        taken = slice(_STEP * first, _STEP * (min(first + band, rows) + 1))
+        found[:, taken] += _shrunk(padded[:, :, taken])
+    return found[:, _STEP:-_STEP, _STEP:-_STEP]
+
+
+def _shrunk(padded: Tensor) -> Tensor:
+    """Sum of the shrunk pieces of (B, 3, H, W): real and imaginary part, and variance."""
+    sine = torch.sin(math.pi / _SIDE * (torch.arange(_SIDE, device=padded.device) + 0.5))
     # Squares of windows half a side apart add up to 1.
     window = sine[:, None] * sine
-    pieces = torch.complex(_pieces(objects.real), _pieces(objects.imag))
-    noise = (_pieces(variance) * window**2).sum((-2, -1), keepdim=True)
+    real, imaginary, variance = padded.unfold(2, _SIDE, _STEP).unfold(3, _SIDE, _STEP).unbind(1)
+    pieces = torch.complex(real, imaginary)
+    noise = (variance * window**2).sum((-2, -1), keepdim=True)
     mean = (pieces * window**2).sum((-2, -1), keepdim=True) / (window**2).sum()
     spectrum = torch.fft.fft2((pieces - mean) * window)
     power = torch.view_as_real(spectrum).square().sum(-1)
@@ -46,18 +62,12 @@ def shrink(objects: Tensor, variance: Tensor) -> Tensor:
     cleaned = power * kept**2
     kept = cleaned / (cleaned + noise).clamp_min(1e-20)
     pieces = (torch.fft.ifft2(spectrum * kept) + mean * window) * window
-    flat = torch.view_as_real(pieces).permute(0, 5, 3, 4, 1, 2).reshape(2 * count, _SIDE**2, -1)
-    sides = (height + 2 * _STEP, width + 2 * _STEP)
-    folded = nn.functional.fold(flat, sides, _SIDE, stride=_STEP)[:, 0]
-    inner = folded[:, _STEP:-_STEP, _STEP:-_STEP].unflatten(0, (count, 2))
-    return torch.complex(inner[:, 0].contiguous(), inner[:, 1].contiguous())
-
-
-def _pieces(values: Tensor) -> Tensor:
-    """(B, h, w, 8, 8): the windows of (B, H, W), those at the edge with what is mirrored there."""
-    edge = (_STEP, _STEP, _STEP, _STEP)
-    padded = nn.functional.pad(values[:, None], edge, mode="reflect")[:, 0]
-    return padded.unfold(1, _SIDE, _STEP).unfold(2, _SIDE, _STEP)
+    flat = (
+        torch.view_as_real(pieces).permute(0, 5, 3, 4, 1, 2).reshape(2 * len(padded), _SIDE**2, -1)
+    )
+    folded = nn.functional.fold(flat, padded.shape[-2:], _SIDE, stride=_STEP)[:, 0]
+    both = folded.unflatten(0, (len(padded), 2))
+    return torch.complex(both[:, 0].contiguous(), both[:, 1].contiguous())
 
 
 def _smoothed(power: Tensor) -> Tensor:
