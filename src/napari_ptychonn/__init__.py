@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_ptychonn.scan.model import Scan
     from napari_ptychonn.scan.open import open_scan
     from napari_ptychonn.scan.options import ScanOptions
+    from napari_ptychonn.scan.results.open import open_result
     from napari_ptychonn.simulation.settings import SimulationSettings
     from napari_ptychonn.simulation.simulate import simulate
     from napari_ptychonn.training.finetune import finetune, finetune_events
@@ -39,6 +40,7 @@ __all__ = [
     "finetune",
     "finetune_events",
     "load_network",
+    "open_result",
     "open_scan",
     "reconstruct",
     "reconstruct_events",
@@ -60,6 +62,7 @@ _HOME = {
     "finetune": "training.finetune",
     "finetune_events": "training.finetune",
     "load_network": "network.weights",
+    "open_result": "scan.results.open",
     "open_scan": "scan.open",
     "reconstruct": "reconstruction.job",
     "reconstruct_events": "reconstruction.job",

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_ptychonn.network import shrinkage
 from napari_ptychonn.network.shrinkage import shrink
 
 SIGMA = 0.02
@@ -48,6 +49,15 @@ def test_of_pure_noise_little_is_left(shape):
     assert found.dtype == torch.complex64
     # The mean of each piece stays: 1 of 64 frequencies, and its window widens it.
     assert error(found, flat(*shape)) < 0.5 * SIGMA
+
+
+@pytest.mark.parametrize("most", [1, 40, 150])
+def test_large_objects_are_shrunk_in_bands_that_leave_no_seam(monkeypatch, most):
+    objects = noisy(torch.cat((grating(64, 4), disc(64))))
+    variance = torch.linspace(0.2, 2, 64).mul(SIGMA**2).expand(objects.shape)
+    whole = shrink(objects, variance)
+    monkeypatch.setattr(shrinkage, "_MOST_PIECES", most)
+    torch.testing.assert_close(shrink(objects, variance), whole, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("clean", "share"), [(grating(64, 4), 0.85), (disc(64), 0.75)])

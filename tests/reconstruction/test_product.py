@@ -58,8 +58,8 @@ def result() -> Reconstruction:
 
 
 def test_what_was_saved_is_what_is_loaded(result: Reconstruction, tmp_path: Path) -> None:
-    save(result, tmp_path / "result.h5")
-    loaded = load(tmp_path / "result.h5")
+    result.save(tmp_path / "result.h5")
+    loaded = Reconstruction.load(tmp_path / "result.h5")
     for field in fields(Reconstruction):
         if field.name != "corner":
             assert_same(getattr(loaded, field.name), getattr(result, field.name))

@@ -201,7 +201,7 @@ def test_a_start_is_given_as_reconstruction_or_path_too(bright, network, tmp_pat
     for start in (first, tmp_path / "own.h5", str(tmp_path / "own.h5")):
         again = reconstruct(scan, JUDGED, network=network, start=start)
         assert again.report.misfit == pytest.approx(first.report.misfit, rel=1e-2)
-    with pytest.raises(ScanError, match="Scan is no object to start from"):
+    with pytest.raises(ScanError, match="Scan is no reconstruction"):
         reconstruct(scan, JUDGED, network=network, start=scan)
 
 

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.network.card import NetworkCard, Preprocessing
 from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.network.weights import load_network, save_network
 from napari_ptychonn.reconstruction.events import Finished, Progress, never
+from napari_ptychonn.reconstruction.job import reconstruct
+from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.scan.results.open import open_result
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.training import teaching
-from napari_ptychonn.training.finetune import finetune_events
+from napari_ptychonn.training.finetune import finetune, finetune_events
 from napari_ptychonn.training.finetune_events import HeldOutPatch, Losses, ObjectView
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
 from napari_ptychonn.training.pattern_lesson import PatternLesson
@@ -62,6 +65,21 @@ def run(scan, asked, **more):
     events = list(finetune_events([scan], asked, **more))
     assert isinstance(events[-1], Finished)
     return events[-1].result, events
+
+
+def test_a_label_is_a_reconstruction_or_a_file_too(taught_simulation, small_network, tmp_path):
+    scan = taught_simulation.scan
+    made = reconstruct(scan, ReconstructionSettings(passes=1, sweeps=0, device="cpu"))
+    file = tmp_path / "object.h5"
+    made.save(file)
+    asked = settings(small_network, teacher="labels", steps=2)
+    losses = [
+        finetune(scan, asked, labels=given).after.loss
+        for given in (open_result(file), made, file, str(file), [made], (file,))
+    ]
+    assert losses == pytest.approx([losses[0]] * len(losses), rel=1e-5)
+    with pytest.raises(ScanError, match="labels: Scan is no reconstruction"):
+        finetune(scan, asked, labels=[scan])
 
 
 def test_labels_teach_it(taught_simulation, small_network, truth):

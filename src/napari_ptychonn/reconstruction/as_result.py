@@ -9,10 +9,10 @@ from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.results.open import open_result
 from napari_ptychonn.scan.results.result import ObjectResult
 
-__all__ = ["StartLike", "as_result", "as_start"]
+__all__ = ["ResultLike", "as_result", "to_result"]
 
-StartLike = ObjectResult | Reconstruction | Path | str
-"""What a job can start from."""
+ResultLike = ObjectResult | Reconstruction | Path | str
+"""What a job can start from, and what can teach a network."""
 
 
 def as_result(reconstruction: Reconstruction, name: str | None = None) -> ObjectResult:
@@ -42,21 +42,28 @@ def as_result(reconstruction: Reconstruction, name: str | None = None) -> Object
     )
 
 
-def as_start(start: StartLike) -> ObjectResult:
-    """A result of whatever a person gives to start from: one, a reconstruction, or a file.
+def to_result(given: ResultLike, use: str) -> ObjectResult:
+    """A result of whatever a person gives: one, a reconstruction, or a file.
+
+    Parameters
+    ----------
+    given : ObjectResult, Reconstruction, Path or str
+        A path is opened.
+    use : str
+        What it is for, in one word: what an error names.
 
     Raises
     ------
     ScanError
         It is none of them, or the file holds no object that is known.
     """
-    if isinstance(start, ObjectResult):
-        return start
-    if isinstance(start, Reconstruction):
-        return as_result(start)
-    if isinstance(start, str | Path):
-        return open_result(start)
+    if isinstance(given, ObjectResult):
+        return given
+    if isinstance(given, Reconstruction):
+        return as_result(given)
+    if isinstance(given, str | Path):
+        return open_result(given)
     raise ScanError(
-        "start", None, f"{type(start).__name__} is no object to start from",
+        use, None, f"{type(given).__name__} is no reconstruction",
         remedy="give a reconstruction, the path of a result, or what open_result returns",
     )  # fmt: skip

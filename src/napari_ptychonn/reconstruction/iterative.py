@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.optics.probe import guess_probes, scale_probe
-from napari_ptychonn.reconstruction.as_result import StartLike, as_start
+from napari_ptychonn.reconstruction.as_result import ResultLike, to_result
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.events import ShouldStop, never
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
@@ -75,7 +75,7 @@ def iterate(
     settings: IterativeSettings,
     *,
     points: NDArray[np.intp] | None = None,
-    start_object: NDArray[np.complexfloating] | StartLike | None = None,
+    start_object: NDArray[np.complexfloating] | ResultLike | None = None,
     start_probe: NDArray[np.complexfloating] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Epoch]:
@@ -132,7 +132,7 @@ def iterate(
     if start_object is None or isinstance(start_object, np.ndarray):
         begun = _start_object(start_object, frame)
     else:
-        begun = lay_start(as_start(start_object), scan, frame, scan.pixel_m or (1.0, 1.0))
+        begun = lay_start(to_result(start_object, "start"), scan, frame, scan.pixel_m or (1.0, 1.0))
     given_probe = _given_probe(start_probe, scan.pattern_shape)
     return _epochs(scan, settings, chosen, frame, begun, given_probe, device, should_stop)
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_ptychonn.network.weights import Network
-from napari_ptychonn.reconstruction.as_result import StartLike, as_start
+from napari_ptychonn.reconstruction.as_result import ResultLike, to_result
 from napari_ptychonn.reconstruction.events import (
     Event,
     Finished,
@@ -33,7 +33,7 @@ def reconstruct(
     settings: ReconstructionSettings | None = None,
     *,
     network: Network | None = None,
-    start: StartLike | None = None,
+    start: ResultLike | None = None,
     on_event: Callable[[Event[Reconstruction]], None] | None = None,
     should_stop: ShouldStop = never,
 ) -> Reconstruction:
@@ -87,7 +87,7 @@ def reconstruct_events(
     settings: ReconstructionSettings,
     *,
     network: Network | None = None,
-    start: StartLike | None = None,
+    start: ResultLike | None = None,
     chosen: NDArray[np.intp] | None = None,
     should_stop: ShouldStop = never,
 ) -> Iterator[Event[Reconstruction]]:
@@ -109,7 +109,7 @@ def reconstruct_events(
     """
     started = time.perf_counter()
     torch.manual_seed(settings.seed)
-    result_to_start = None if start is None else as_start(start)
+    result_to_start = None if start is None else to_result(start, "start")
     prepared = prepare(scan, settings, network, start=result_to_start, chosen=chosen)
     for text in prepared.messages:
         yield Message(text)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_ptychonn.network.card import NetworkCard
     from napari_ptychonn.scan.model import Geometry, LengthUnit, Provenance
 
@@ -130,3 +132,34 @@ class Reconstruction:
     def name(self) -> str:
         """Short name for layers and files."""
         return self.provenance.path.stem if self.provenance.path else self.provenance.format
+
+    def save(self, path: str | Path) -> None:
+        """Write HDF5 in the layout of a ptychodus product; patches are not written.
+
+        Parameters
+        ----------
+        path : str or Path
+            To be written, or replaced; the file appears when it is complete.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written; a file that was there before is untouched.
+        """
+        from napari_ptychonn.reconstruction.product import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Reconstruction:
+        """Read what :meth:`save`, the window or the shell wrote.
+
+        Raises
+        ------
+        PtychonnError
+            The file cannot be read, or is not one of ours: for others there is
+            :func:`napari_ptychonn.open_result`.
+        """
+        from napari_ptychonn.reconstruction.product import load
+
+        return load(path)

@@ -9,6 +9,7 @@ import torch
 
 from napari_ptychonn.errors import SettingsError
 from napari_ptychonn.network.weights import fresh_module, load_network
+from napari_ptychonn.reconstruction.as_result import ResultLike, to_result
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.events import Finished, Message, ShouldStop, never
 from napari_ptychonn.scan.model import Scan
@@ -29,7 +30,7 @@ def finetune(
     scans: Scan | Sequence[Scan],
     settings: FinetuneSettings | None = None,
     *,
-    labels: ObjectResult | Sequence[ObjectResult] = (),
+    labels: ResultLike | Sequence[ResultLike] = (),
     on_event: Callable[[FinetuneEvent], None] | None = None,
     should_stop: ShouldStop = never,
 ) -> FineTuned:
@@ -41,9 +42,9 @@ def finetune(
         What :func:`napari_ptychonn.open_scan` gives.
     settings : FinetuneSettings, optional
         How; by default the measured patterns teach the bundled network for five minutes.
-    labels : ObjectResult or sequence of ObjectResult, optional
-        For the teacher ``"labels"``: a reconstruction of every scan
-        (:func:`napari_ptychonn.scan.results.open.open_result`).
+    labels : Reconstruction, ObjectResult or path, or sequence of them, optional
+        For the teacher ``"labels"``: a reconstruction of every scan, what
+        :func:`napari_ptychonn.scan.results.open.open_result` gives, or a file for it.
     on_event : callable, optional
         Called with every event.
     should_stop : callable, optional
@@ -61,11 +62,11 @@ def finetune(
     """
     if isinstance(scans, Scan):
         scans = [scans]
-    if isinstance(labels, ObjectResult):
-        labels = [labels]
+    given = [labels] if isinstance(labels, ResultLike) else labels
     events = finetune_events(
-        scans, settings or FinetuneSettings(), labels=labels, should_stop=should_stop
-    )
+        scans, settings or FinetuneSettings(),
+        labels=[to_result(each, "labels") for each in given], should_stop=should_stop,
+    )  # fmt: skip
     for event in events:
         if on_event is not None:
             on_event(event)
