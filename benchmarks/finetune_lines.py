@@ -177,13 +177,10 @@ def _judged(
 def _reconstructed(
     scan: Scan, points: np.ndarray[Any, np.dtype[np.intp]], device: str, **changes: Any
 ) -> Reconstruction:
-    from napari_ptychonn.reconstruction.events import Finished
+    from napari_ptychonn.reconstruction.events import result_of
     from napari_ptychonn.reconstruction.job import reconstruct_events
     from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 
     network = changes.pop("network", None)
     settings = ReconstructionSettings(device=device, **changes)
-    for event in reconstruct_events(scan, settings, network=network, chosen=points):
-        if isinstance(event, Finished):
-            return event.result
-    raise AssertionError("a job ends with its result")
+    return result_of(reconstruct_events(scan, settings, network=network, chosen=points))

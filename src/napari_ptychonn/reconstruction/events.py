@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -21,6 +21,7 @@ __all__ = [
     "SmallerBatches",
     "Snapshot",
     "never",
+    "result_of",
 ]
 
 ShouldStop: TypeAlias = Callable[[], bool]
@@ -116,3 +117,24 @@ class Finished(Generic[ResultT]):
 
 
 Event: TypeAlias = Progress | Snapshot | Metrics | Message | Finished[ResultT]
+
+
+def result_of(
+    events: Iterable[Event[ResultT]],
+    on_event: Callable[[Event[ResultT]], None] | None = None,
+) -> ResultT:
+    """Run a job to its end.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        Of the job.
+    on_event : callable, optional
+        Called with every event.
+    """
+    for event in events:
+        if on_event is not None:
+            on_event(event)
+        if isinstance(event, Finished):
+            return event.result
+    raise AssertionError("a job ends with its result")

@@ -18,6 +18,7 @@ from napari_ptychonn.reconstruction.events import (
     Metrics,
     ShouldStop,
     never,
+    result_of,
 )
 from napari_ptychonn.reconstruction.prepare import prepare
 from napari_ptychonn.reconstruction.result import Reconstruction
@@ -68,18 +69,16 @@ def reconstruct(
     ScanError, NetworkError, SettingsError
         Scan, network, start or settings cannot be used.
     """
-    for event in reconstruct_events(
-        scan,
-        settings or ReconstructionSettings(),
-        network=network,
-        start=start,
-        should_stop=should_stop,
-    ):
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Finished):
-            return event.result
-    raise AssertionError("a job ends with its result")
+    return result_of(
+        reconstruct_events(
+            scan,
+            settings or ReconstructionSettings(),
+            network=network,
+            start=start,
+            should_stop=should_stop,
+        ),
+        on_event,
+    )
 
 
 def reconstruct_events(

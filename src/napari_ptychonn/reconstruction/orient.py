@@ -29,7 +29,14 @@ import torch
 from numpy.typing import NDArray
 
 from napari_ptychonn.reconstruction.device import choose_device
-from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop, never
+from napari_ptychonn.reconstruction.events import (
+    Event,
+    Finished,
+    Progress,
+    ShouldStop,
+    never,
+    result_of,
+)
 from napari_ptychonn.reconstruction.orientation_search import (
     OrientationSearch,
     OrientationTrial,
@@ -85,12 +92,7 @@ def find_orientation(
     SettingsError
         There is no such device.
     """
-    for event in orientation_events(scan, device=device, should_stop=should_stop):
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Finished):
-            return event.result
-    raise AssertionError("a job ends with its result")
+    return result_of(orientation_events(scan, device=device, should_stop=should_stop), on_event)
 
 
 def orientation_events(

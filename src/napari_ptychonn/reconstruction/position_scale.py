@@ -27,7 +27,14 @@ import torch
 from numpy.typing import NDArray
 
 from napari_ptychonn.reconstruction.device import choose_device
-from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop, never
+from napari_ptychonn.reconstruction.events import (
+    Event,
+    Finished,
+    Progress,
+    ShouldStop,
+    never,
+    result_of,
+)
 from napari_ptychonn.reconstruction.trials import Trial, excerpt, starting_probes
 from napari_ptychonn.scan.model import Scan
 
@@ -148,12 +155,7 @@ def position_scale(
     SettingsError
         There is no such device.
     """
-    for event in position_scale_events(scan, device=device, should_stop=should_stop):
-        if on_event is not None:
-            on_event(event)
-        if isinstance(event, Finished):
-            return event.result
-    raise AssertionError("a job ends with its result")
+    return result_of(position_scale_events(scan, device=device, should_stop=should_stop), on_event)
 
 
 def position_scale_events(

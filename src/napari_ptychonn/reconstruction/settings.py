@@ -39,12 +39,13 @@ class ReconstructionSettings:
         Share of the scan points to use, 0 < fraction ≤ 1, spread evenly in space.
     passes : int or "auto"
         Network passes; each starts from the object that the last one found. "auto": four,
-        and more where the points lie far apart, as long as they lower the misfit; 0: none,
-        with an object to start from.
+        and more, up to forty, where the points lie far apart; 0: none, with an object to start
+        from.
     probe_rounds : int or "auto"
         Rounds of probe refinement; "auto": as many as lower the misfit.
     sweeps : int or "auto"
-        Physics sweeps after the network; "auto": as many as held-out photons allow.
+        Physics sweeps after the network; "auto": as many as held-out photons allow, and none
+        where the passes themselves weighed the object against all patterns.
     batch_size : int or None
         Patterns per batch; None: chosen from pattern size and device.
     region : Region or None

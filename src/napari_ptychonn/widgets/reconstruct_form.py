@@ -45,16 +45,16 @@ class ReconstructForm(QWidget):
         self.start = ResultBox("Object to start from", nothing=NO_START)
         self.passes = _auto_spin(
             "Network passes: each starts from the object that the last one found; auto: four, "
-            "and more where points lie far apart, as long as they lower the misfit; 0: only "
-            "sweep from the object that is started from",
-            most=20,
+            "and more where points lie far apart; 0: only sweep from the object that is "
+            "started from",
+            most=40,
         )
         self.probe_rounds = _auto_spin(
             "Rounds that refine a guessed probe; auto: as many as lower the misfit, 0: none"
         )
         self.sweeps = _auto_spin(
-            "Physics sweeps after the network; auto: as many as the photons allow, "
-            "0: the network alone"
+            "Physics sweeps after the network; auto: as many as the photons allow, none where "
+            "they are few; 0: the network alone"
         )
         self.keep_patches = CheckBox(
             text="Show the patches too",
