@@ -24,10 +24,10 @@ _GUESS_RADII = (0.0, 0.04, 0.08, 0.12, 0.17, 0.22, 0.28, 0.34)
 def estimate_flux(sums: NDArray[np.floating]) -> float:
     """Photons of a pattern with no sample, from the sums (N,) of the patterns.
 
-    A sample only absorbs, so the brightest patterns come nearest; the 98 % quantile
-    leaves out a few outliers.
+    A sample only absorbs, so the brightest patterns come nearest; the 98 % quantile of
+    those that have any leaves out a few outliers.
     """
-    return float(np.quantile(sums, 0.98))
+    return float(np.quantile(sums[sums > 0], 0.98))
 
 
 def scale_probe(
@@ -38,9 +38,9 @@ def scale_probe(
     Parameters
     ----------
     probe : ndarray, (modes, H, W) complex64
-        Probe of any scale.
+        Probe of any scale, of any precision.
     sums : ndarray, (N,) float
-        Photons of each pattern.
+        Photons of each pattern; not all of them 0.
     believed : bool
         Whether a scale that can be a photon count is one. Of a probe that comes with a scan
         it is, even where its shape is a guess; a probe made up has no scale.
@@ -56,7 +56,7 @@ def scale_probe(
     flux = estimate_flux(sums)
     # A sample may absorb much, and never adds: a power within that range is a photon count.
     if believed and 0.8 * flux < power < 10 * flux:
-        return probe, False
+        return probe.astype(np.complex64, copy=False), False
     return (probe * np.sqrt(flux / power)).astype(np.complex64), True
 
 

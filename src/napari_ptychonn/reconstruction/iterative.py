@@ -19,6 +19,7 @@ from napari_ptychonn.optics.probe import guess_probes, scale_probe
 from napari_ptychonn.reconstruction.as_result import ResultLike, to_result
 from napari_ptychonn.reconstruction.device import choose_device
 from napari_ptychonn.reconstruction.events import ShouldStop, never
+from napari_ptychonn.reconstruction.extent import require_room
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.iterative_settings import Engine, IterativeSettings
 from napari_ptychonn.reconstruction.measurements import Measurements
@@ -128,6 +129,7 @@ def iterate(
     device = _device(settings.device)
     chosen = np.arange(scan.n_points) if points is None else np.asarray(points, np.intp)
     frame = make_frame(scan.positions_px[chosen], scan.pattern_shape)
+    require_room(scan, chosen, frame, device)
     begun: LaidStart | NDArray[np.complex64]
     if start_object is None or isinstance(start_object, np.ndarray):
         begun = _start_object(start_object, frame)

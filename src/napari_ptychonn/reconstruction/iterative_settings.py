@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.ranges import make_plain, require, require_seed
 from napari_ptychonn.reconstruction.settings import Auto
 
 __all__ = ["Engine", "IterativeSettings"]
@@ -73,17 +74,17 @@ class IterativeSettings:
         SettingsError
             A value is out of its range.
         """
+        make_plain(self)
+        require_seed(self.seed)
         _one_of("engine", self.engine, ("lsqml", "rpie"))
         _one_of("batching", self.batching, ("random", "uniform", "compact"))
         _one_of("noise", self.noise, ("poisson", "gaussian"))
         _one_of("update_probe", self.update_probe, (True, False, "auto"))
         for name in ("epochs", "batch_size", "probe_modes"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, name, value, "give 1 or more")
-        _require(self.step is None or self.step > 0, "step", self.step, "give more than 0")
-        _require(
-            0 <= self.regularisation <= 1, "regularisation", self.regularisation, "give 0 to 1"
-        )
+            require(value is None or value >= 1, name, value, "give 1 or more")
+        require(self.step is None or self.step > 0, "step", self.step, "give more than 0")
+        require(0 <= self.regularisation <= 1, "regularisation", self.regularisation, "give 0 to 1")
         if self.batching == "compact" and self.engine == "rpie":
             raise SettingsError(
                 "batching",
@@ -99,9 +100,4 @@ class IterativeSettings:
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
     said = ", ".join(str(choice) for choice in allowed)
-    _require(value in allowed, name, value, f"choose one of: {said}")
-
-
-def _require(holds: bool, name: str, value: object, remedy: str) -> None:
-    if not holds:
-        raise SettingsError(name, None, f"{value} is out of range", remedy=remedy)
+    require(value in allowed, name, value, f"choose one of: {said}")

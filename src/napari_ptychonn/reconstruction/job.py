@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from napari_ptychonn.network.weights import Network
@@ -107,7 +106,6 @@ def reconstruct_events(
         Scan, network, start or settings cannot be used.
     """
     started = time.perf_counter()
-    torch.manual_seed(settings.seed)
     result_to_start = None if start is None else to_result(start, "start")
     prepared = prepare(scan, settings, network, start=result_to_start, chosen=chosen)
     for text in prepared.messages:

@@ -16,6 +16,7 @@ from napari_ptychonn.network.ptychonn import PtychoNN
 from napari_ptychonn.network.weights import Network, channels_last, load_network
 from napari_ptychonn.optics.probe import defocused_probes, guess_probes, scale_probe
 from napari_ptychonn.reconstruction.device import choose_device
+from napari_ptychonn.reconstruction.extent import BYTES_PER_PIXEL, require_room
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.points import select_points, spread_evenly
@@ -29,8 +30,6 @@ __all__ = ["Prepared", "prepare", "probe_subset"]
 _SURVEYED = 400
 _PROBE_PIXELS = 400 * 128 * 128
 _GUESS_PIXELS = 150 * 64 * 64
-_BYTES_PER_PIXEL = 80
-"""Of the object, in a sweep: eight arrays of complex numbers and a few of real ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,8 @@ def prepare(
     Raises
     ------
     ScanError
-        The scan cannot be reconstructed (near field, no light), or the start is not of it.
+        The scan cannot be reconstructed (near field, no light, points too far apart), or the
+        start is not of it.
     NetworkError, SettingsError
         Network or settings do not fit the scan.
     """
@@ -138,6 +138,7 @@ def prepare(
     one_grid = patch_shape == scan.pattern_shape and scale == (1.0, 1.0)
     base = scan.pixel_m or (1.0, 1.0)
     frame = make_frame(scan.positions_px[chosen] / np.asarray(scale), patch_shape).to(device)
+    require_room(scan, chosen, frame, device)
     pixel = (base[0] * scale[0], base[1] * scale[1])
     _refuse_passes(settings, network, start)
     laid = None if start is None else lay_start(start, scan, frame, pixel)
@@ -147,7 +148,7 @@ def prepare(
     )
     probes = tuple(torch.from_numpy(probe).to(device) for probe in found if one_grid)
     batch_size = settings.batch_size or _default_batch(patch_shape, device)
-    beside = _BYTES_PER_PIXEL * frame.shape[0] * frame.shape[1]
+    beside = BYTES_PER_PIXEL * frame.shape[0] * frame.shape[1]
     measurements = Measurements(scan, chosen, device, beside=beside)
     started = None
     if laid is not None:

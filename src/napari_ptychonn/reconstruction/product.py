@@ -143,6 +143,8 @@ def _json(value: object) -> str:
 
 
 def _finite(value: object) -> object:
+    if isinstance(value, np.generic):
+        return _finite(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):

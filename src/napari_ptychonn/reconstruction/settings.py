@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.ranges import make_plain, require, require_seed
 
 __all__ = ["Auto", "ReconstructionSettings", "Region"]
 
@@ -23,6 +23,11 @@ class Region:
     """
 
     vertices: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        """Make the corners Python's own numbers, which JSON can hold."""
+        plain = tuple((float(y), float(x)) for y, x in self.vertices)
+        object.__setattr__(self, "vertices", plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +80,18 @@ class ReconstructionSettings:
         SettingsError
             A value is out of its range.
         """
-        _require(0 < self.fraction <= 1, "fraction", self.fraction, "give 0 < fraction <= 1")
+        make_plain(self)
+        require_seed(self.seed)
+        require(0 < self.fraction <= 1, "fraction", self.fraction, "give 0 < fraction <= 1")
         for name in ("passes", "probe_rounds", "sweeps"):
             value = getattr(self, name)
-            _require(value == "auto" or value >= 0, name, value, "give auto, or 0 or more")
+            require(value == "auto" or value >= 0, name, value, "give auto, or 0 or more")
         if self.batch_size is not None:
-            _require(self.batch_size >= 1, "batch_size", self.batch_size, "give 1 or more")
+            require(self.batch_size >= 1, "batch_size", self.batch_size, "give 1 or more")
         if self.region is not None:
             corners = len(self.region.vertices)
-            _require(corners >= 3, "region", f"{corners} corners", "give 3 corners or more")
+            require(corners >= 3, "region", f"{corners} corners", "give 3 corners or more")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
-
-
-def _require(holds: bool, name: str, value: object, remedy: str) -> None:
-    if not holds:
-        raise SettingsError(name, None, f"{value} is out of range", remedy=remedy)

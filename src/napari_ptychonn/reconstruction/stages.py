@@ -92,6 +92,10 @@ class Stages:
 
     def result(self, seconds: float) -> Reconstruction:
         """What was found, partial where the job was stopped."""
+        job, state = self._job, self._state
+        if job.start is not None and state.probe is not None and not state.light.any():
+            # Stopped while the probe was looked for: what it started from is what there is.
+            state.light = light_on(job.frame, state.probe, batch_size=state.batch_size)
         if isinstance(self._job.network.module, ProbeAwareNet):
             self._state.cut_patches(1 if self._is_full else self._state.batch_size)
         return self._state.result(seconds, stopped=self._is_full or self._should_stop())

@@ -97,9 +97,9 @@ def excerpt(
 
 
 def held_out(scan: Scan) -> NDArray[np.bool_]:
-    """Which points (N,) of an excerpt judge, and are not used: a quarter, spread evenly."""
+    """Which points (N,) of an excerpt judge, and are not used: a quarter, and one at least."""
     held = np.zeros(scan.n_points, np.bool_)
-    held[spread_evenly(scan.positions_px, round(_HELD_SHARE * scan.n_points))] = True
+    held[spread_evenly(scan.positions_px, max(1, round(_HELD_SHARE * scan.n_points)))] = True
     return held
 
 

@@ -111,7 +111,7 @@ class SimulationSettings:
             "energy_ev": (self.energy_ev > 0, "positive"),
             "distance_m": (self.distance_m > 0, "positive"),
             "detector_pixel_m": (self.detector_pixel_m > 0, "positive"),
-            "seed": (self.seed >= 0, "not negative"),
+            "seed": (0 <= self.seed < 2**63, "from 0 to below 2⁶³"),
         }
         for name, (holds, allowed) in rules.items():
             if not holds:

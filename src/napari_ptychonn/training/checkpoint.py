@@ -1,7 +1,8 @@
-"""Checkpoints that let a training go on exactly where it was."""
+"""Checkpoints that let a training go on where it was."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, temporary)
+        # Where torch itself writes a file, a full disk is no OSError.
+        written = io.BytesIO()
+        torch.save(state, written)
+        temporary.write_bytes(written.getbuffer())
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -112,7 +112,7 @@ def finetune_events(
             for text in scan.prepared.messages:
                 yield Message(text)
             yield PointSplit(number, scan.teaching, scan.held_out)
-        teaching = Teaching(network, taught, settings, should_stop=should_stop)
+        teaching = Teaching(network, taught, settings, labels=labels, should_stop=should_stop)
         resumed = teaching.restore()
         try:
             if not resumed:

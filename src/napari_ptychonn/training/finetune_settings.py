@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.ranges import make_plain, require, require_seed
 from napari_ptychonn.reconstruction.settings import Auto, Region
 
 __all__ = ["FinetuneSettings", "Frozen", "Preset", "Teacher"]
@@ -92,21 +93,23 @@ class FinetuneSettings:
         SettingsError
             A value is out of its range, or values do not go together.
         """
+        make_plain(self)
+        require_seed(self.seed)
         _one_of("teacher", self.teacher, get_args(Teacher))
         _one_of("preset", self.preset, get_args(Preset))
         _one_of("frozen", self.frozen, get_args(Frozen))
         lengths = [self.minutes, self.steps, self.epochs]
         given = [value for value in lengths if value is not None]
-        _require(len(given) == 1, "length", given, "give one of minutes, steps and epochs")
-        _require(given[0] > 0, "length", given[0], "give more than 0")
+        require(len(given) == 1, "length", given, "give one of minutes, steps and epochs")
+        require(given[0] > 0, "length", given[0], "give more than 0")
         for name in ("rate", "batch_size"):
             value = getattr(self, name)
-            _require(value is None or value > 0, name, value, "give more than 0")
-        _require(0 < self.part <= 1, "part", self.part, "give 0 < part <= 1")
-        _require(0.02 <= self.validation <= 0.5, "validation", self.validation, "give 0.02 to 0.5")
+            require(value is None or value > 0, name, value, "give more than 0")
+        require(0 < self.part <= 1, "part", self.part, "give 0 < part <= 1")
+        require(0.02 <= self.validation <= 0.5, "validation", self.validation, "give 0.02 to 0.5")
         sweeps = self.label_sweeps
-        _require(sweeps == "auto" or sweeps >= 0, "label_sweeps", sweeps, "give auto, or 0 or more")
-        _require(self.label_epochs >= 1, "label_epochs", self.label_epochs, "give 1 or more")
+        require(sweeps == "auto" or sweeps >= 0, "label_sweeps", sweeps, "give auto, or 0 or more")
+        require(self.label_epochs >= 1, "label_epochs", self.label_epochs, "give 1 or more")
         if self.preset == "published" and self.teacher == "physics":
             raise SettingsError(
                 "preset", None, "the published recipe learns from labels",
@@ -121,9 +124,4 @@ class FinetuneSettings:
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    _require(value in allowed, name, value, f"choose one of: {', '.join(allowed)}")
-
-
-def _require(holds: bool, name: str, value: object, remedy: str) -> None:
-    if not holds:
-        raise SettingsError(name, None, f"{value} is out of range", remedy=remedy)
+    require(value in allowed, name, value, f"choose one of: {', '.join(allowed)}")

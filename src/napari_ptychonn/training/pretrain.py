@@ -32,6 +32,8 @@ from napari_ptychonn.training.run import TrainingRun, cosine
 __all__ = ["PretrainSettings", "Trained", "pretrain"]
 
 _CHECKPOINT_SECONDS = 60
+_MAY_CHANGE = ("folder", "steps", "minutes", "device", "validate_every", "workers", "start")
+"""Settings that a training may go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def pretrain(
     checkpoint = settings.folder / "checkpoint.pt"
     if checkpoint.exists():
         state = load_checkpoint(checkpoint)
-        _check_checkpoint(checkpoint, state, module)
+        _check_checkpoint(checkpoint, state, module, told)
         run.restore(state)
         metrics, taken = state["metrics"], state["taken"]
     started = time.monotonic()
@@ -196,13 +198,20 @@ def pretrain(
     yield Finished(Trained(run.average, run.step, metrics), stopped=stopped)
 
 
-def _check_checkpoint(path: Path, state: dict[str, Any], module: nn.Module) -> None:
+def _check_checkpoint(path: Path, state: dict[str, Any], module: nn.Module, told: str) -> None:
     own = {name: value.shape for name, value in module.state_dict().items()}
     kept = {name: value.shape for name, value in state.get("network", {}).items()}
     if "taken" not in state or kept != own:
         raise PtychonnError(
             "checkpoint", path, "is that of another network, or of an earlier version",
             remedy="delete it to start afresh, or choose another folder",
+        )  # fmt: skip
+    then, now = json.loads(state["settings"]), json.loads(told)
+    other = [name for name in now if name not in _MAY_CHANGE and now[name] != then.get(name)]
+    if other:
+        raise PtychonnError(
+            "checkpoint", path, f"is of a training with another {' and '.join(other)}",
+            remedy="give the same settings, delete it to start afresh, or choose another folder",
         )  # fmt: skip
 
 

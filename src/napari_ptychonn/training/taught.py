@@ -57,6 +57,8 @@ class TaughtScan:
 
     def take_probe(self, probe: Tensor) -> None:
         """Use another probe from now on."""
+        # What inference made cannot take part in learning; a copy can.
+        probe = probe.clone()
         power = probe.abs().square().sum(0)
         self.probe, self.weight = probe, power / power.max()
 

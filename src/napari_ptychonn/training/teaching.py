@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from napari_ptychonn.network.weights import Network
 from napari_ptychonn.reconstruction.device import tried_convolutions
 from napari_ptychonn.reconstruction.events import Finished, Message, Metrics, Progress, ShouldStop
 from napari_ptychonn.reconstruction.result import Reconstruction
+from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.training.best import Best
 from napari_ptychonn.training.checkpoint import (
     load_checkpoint,
@@ -26,6 +25,7 @@ from napari_ptychonn.training.checkpoint import (
 )
 from napari_ptychonn.training.finetune_events import FineTuned, FinetuneEvent, Losses, Standing
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
+from napari_ptychonn.training.fingerprint import told
 from napari_ptychonn.training.plan import make_plan, rate_of
 from napari_ptychonn.training.report import pictures_of, taught_card
 from napari_ptychonn.training.step_budget import StepBudget
@@ -53,6 +53,8 @@ class Teaching:
         What teaches.
     settings : FinetuneSettings
         How.
+    labels : sequence of ObjectResult
+        Those that were given, for a checkpoint to agree in.
     should_stop : callable
         Asked several times a second.
 
@@ -68,6 +70,7 @@ class Teaching:
         scans: list[TaughtScan],
         settings: FinetuneSettings,
         *,
+        labels: Sequence[ObjectResult] = (),
         should_stop: ShouldStop,
     ) -> None:
         self._network, self._scans, self._settings = network, scans, settings
@@ -75,6 +78,7 @@ class Teaching:
         self._rng = np.random.default_rng(settings.seed)
         self._best = Best(network.module.state_dict())
         self._start = dict(self._best.weights)
+        self._told = told(settings, [each.scan for each in scans], labels, self._start)
         self._budget = StepBudget(settings)
         self._setbacks = 0
         self._messages: list[str] = []
@@ -101,9 +105,10 @@ class Teaching:
         if self._checkpoint is None or not self._checkpoint.exists():
             return False
         state = load_checkpoint(self._checkpoint)
-        if state.get("told") != self._told():
+        if state.get("told") != self._told:
             raise SettingsError(
-                "checkpoint", self._checkpoint, "it is of a training with other settings or scans",
+                "checkpoint", self._checkpoint,
+                "it is of a training with other settings, scans, labels or weights",
                 remedy="delete it to start afresh, or use another folder",
             )  # fmt: skip
         for scan, kept in zip(self._scans, state["scans"], strict=True):
@@ -234,7 +239,7 @@ class Teaching:
         if self._checkpoint is None:
             return
         state = {
-            "told": self._told(),
+            "told": self._told,
             "scans": [scan.state() for scan in self._scans],
             "run": self._run.state(),
             "best": self._best.state(),
@@ -303,9 +308,3 @@ class Teaching:
     def _said(self, text: str) -> Message:
         self._messages.append(text)
         return Message(text)
-
-    def _told(self) -> str:
-        """What a checkpoint must agree in."""
-        told: dict[str, Any] = {**self._settings.as_dict(), "device": None}
-        told["scans"] = [[scan.scan.name, scan.scan.n_points] for scan in self._scans]
-        return json.dumps(told, sort_keys=True)
