@@ -17,7 +17,6 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import hypothesis  # noqa: E402  (the variables come first)
 import pytest  # noqa: E402
-from filelock import FileLock, ReadWriteLock  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "PTYCHONN_DATA"
@@ -32,23 +31,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Keep the other workers of pytest-xdist from a test that has a bound on time."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return (yield)
-    folder = item.config.cache.mkdir("room")
-    with _room(folder, alone=item.get_closest_marker("alone") is not None):
+    with _room(alone=item.get_closest_marker("alone") is not None):
         return (yield)
 
 
 @contextmanager
-def _room(folder: Path, *, alone: bool) -> Iterator[None]:
+def _room(*, alone: bool) -> Iterator[None]:
     """Share the machine with the other workers, or have it alone."""
-    room = ReadWriteLock(folder / "room")
-    try:
+    import fcntl
+
+    with Path(__file__).open() as room, (REPOSITORY / "pyproject.toml").open() as door:
         # Who waits for an empty room stands in the door, or others would come in for ever.
-        with FileLock(folder / "door"):
-            held = room.acquire_write() if alone else room.acquire_read()
-        with held:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        try:
             yield
-    finally:
-        room.close()
+        finally:
+            # By name: a process that was forked off in the test holds the file open as well.
+            fcntl.flock(room, fcntl.LOCK_UN)
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,17 @@ def test_the_flux_is_that_of_the_brightest_patterns_but_for_outliers():
     assert 950 < estimate_flux(sums) <= 1000
 
 
+def test_patterns_without_a_photon_do_not_make_the_flux_zero():
+    assert estimate_flux(np.r_[np.zeros(200), 500.0, 510.0]) == pytest.approx(510, rel=0.01)
+
+
+def test_a_probe_of_double_precision_becomes_one_of_single(world):
+    probe = world.probe.numpy().astype(np.complex128)
+    kept, scaled = scale_probe(probe, np.full(9, 6e4), believed=True)
+    assert kept.dtype == np.complex64
+    assert not scaled
+
+
 def test_a_probe_in_photons_keeps_its_scale(world):
     probe = world.probe.numpy()
     kept, scaled = scale_probe(probe, np.full(9, 6e4), believed=True)

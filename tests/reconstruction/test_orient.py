@@ -125,6 +125,10 @@ def test_few_points_are_not_believed(make_scan):
     assert found.points == 6
 
 
+def test_two_points_tell_nothing_and_are_no_trouble(make_scan):
+    assert not find_orientation(make_scan(points=2).scan, device="cpu").sure
+
+
 def test_pixels_that_are_not_square_follow_the_turn(scan):
     oblong = replace(scan, geometry=Geometry(1e-10, 1.0, (5e-5, 7e-5)), pixel_m=(7e-8, 5e-8))
     turned = turned_scan(oblong, 4)

@@ -344,6 +344,15 @@ def test_a_job_stopped_at_its_start_gives_the_start_back(bright, network):
     assert bright.nrmse(torch.from_numpy(filled(event.result))) < 0.01
 
 
+def test_a_job_stopped_while_the_probe_is_looked_for_gives_the_start_back(bright, network):
+    scan = replace(bright.simulation.scan, probe_is_guess=True)
+    result = reconstruct(
+        scan, SWEEPS, network=network, start=truth_of(bright.simulation), should_stop=lambda: True
+    )
+    assert result.report.stopped
+    assert bright.nrmse(torch.from_numpy(filled(result))) < 0.01
+
+
 def test_an_engine_of_ptychi_takes_the_same_start(bright, simulation):
     pytest.importorskip("ptychi.api", exc_type=ImportError)
     start = truth_of(simulation, object=4 * simulation.truth.object)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_ptychonn.errors import OutputError, SettingsError
+from napari_ptychonn.errors import OutputError, ScanError, SettingsError
 from napari_ptychonn.network.weights import load_network
 from napari_ptychonn.reconstruction.events import Finished, Message, Progress
 from napari_ptychonn.reconstruction.job import reconstruct
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
+from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.simulation.probes import PupilSettings, probe_from_pupil
 from napari_ptychonn.training import device_lock, teaching
 from napari_ptychonn.training.finetune import finetune, finetune_events
@@ -202,6 +203,19 @@ def test_a_checkpoint_of_another_training_is_refused(taught_simulation, tmp_path
         collected(taught_simulation.scan, steps(3, folder=tmp_path))
 
 
+def test_a_checkpoint_of_a_scan_laid_out_otherwise_or_of_other_weights_is_refused(
+    taught_simulation, tmp_path, short_looks
+):
+    scan = taught_simulation.scan
+    collected(scan, steps(2, folder=tmp_path))
+    moved = replace(scan, positions=scan.positions[:, ::-1].copy())
+    turned = replace(scan, provenance=replace(scan.provenance, orientation=4))
+    for other in (moved, turned):
+        with pytest.raises(SettingsError, match="other settings, scans, labels or weights"):
+            collected(other, steps(2, folder=tmp_path))
+    collected(scan, steps(2, folder=tmp_path))
+
+
 def test_a_full_disk_is_said_once_and_the_training_goes_on(
     taught_simulation, tmp_path, monkeypatch, short_looks
 ):
@@ -329,6 +343,30 @@ def test_several_scans_teach_one_network(taught_simulation, short_looks):
     assert isinstance(last, Finished)
     assert len(last.result.pictures) == 2
     assert len(last.result.card.training["data"]) == 2
+
+
+def test_a_label_of_another_scale_teaches_the_same(fewer_points, short_looks):
+    found = fewer_points.truth
+    pixel = (found.pixel_m, found.pixel_m)
+    truth = ObjectResult(found.object, pixel, "m", found.corner_m, Path("truth.h5"), "truth")
+    half = replace(truth, object=0.5 * truth.object)
+    losses = []
+    for label in (truth, half):
+        result = finetune(fewer_points.scan, steps(2, teacher="labels"), labels=label)
+        losses.append(result.after.loss)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+    assert any("amplitudes times 2 fit the photons" in text for text in result.messages)
+    dark = replace(truth, object=np.zeros_like(truth.object))
+    with pytest.raises(ScanError, match="lets no light through"):
+        finetune(fewer_points.scan, steps(2, teacher="labels"), labels=dark)
+
+
+def test_numbers_of_numpy_are_as_good_as_pythons(fewer_points, tmp_path, short_looks):
+    asked = steps(np.int64(2), rate=np.float32(1e-3), seed=np.int64(1))
+    finetune(fewer_points.scan, asked).save(tmp_path / "net.safetensors")
+    assert load_network(tmp_path / "net.safetensors").card.training["settings"]["seed"] == 1
+    with pytest.raises(SettingsError, match="seed: -1 is out of range"):
+        steps(2, seed=-1)
 
 
 def test_settings_that_do_not_go_together_are_refused(taught_simulation):

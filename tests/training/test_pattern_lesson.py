@@ -181,6 +181,21 @@ def test_its_own_patterns_teach_it(taught_simulation, small_network):
     assert result.after.misfit is not None
 
 
+def test_its_own_patterns_teach_it_under_a_probe_that_is_found_first(
+    taught_simulation, small_network
+):
+    guess = replace(taught_simulation.scan, probe_is_guess=True)
+    result, _ = run(guess, settings(small_network, steps=20))
+    assert result.step == 20
+
+
+def test_labels_of_another_training_do_not_go_on(taught_simulation, small_network, truth, tmp_path):
+    asked = settings(small_network, teacher="labels", steps=2, folder=tmp_path)
+    run(taught_simulation.scan, asked, labels=[replace(truth, object=truth.object.conj())])
+    with pytest.raises(SettingsError, match="other settings, scans, labels or weights"):
+        run(taught_simulation.scan, asked, labels=[truth])
+
+
 def test_sweeps_make_the_labels_first_and_show_them_grow(taught_simulation, small_network):
     result, events = run(
         taught_simulation.scan, settings(small_network, teacher="sweeps", label_sweeps=2, steps=10)

@@ -3,12 +3,13 @@
 import json
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from napari_ptychonn.errors import PtychonnError
+from napari_ptychonn.errors import OutputError, PtychonnError
 from napari_ptychonn.network.weights import load_network, save_network
 from napari_ptychonn.reconstruction.events import Finished, Metrics, Progress
 from napari_ptychonn.training.checkpoint import load_checkpoint, save_checkpoint
@@ -173,6 +174,24 @@ def test_an_unwritten_checkpoint_leaves_the_one_before(tmp_path, monkeypatch):
         save_checkpoint(path, {"step": 2})
     assert load_checkpoint(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_disk_that_fills_up_while_it_is_written_leaves_nothing_half_done(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"step": 1})
+    (tmp_path / "checkpoint.pt.part").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match="No space left"):
+        save_checkpoint(path, {"weights": torch.ones(200_000)})
+    assert load_checkpoint(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_training_does_not_go_on_with_other_settings(tiny):
+    train(tiny, stop_after=2)
+    with pytest.raises(PtychonnError, match="with another rate and seed"):
+        train(replace(tiny, seed=7, rate=0.5))
+    assert train(replace(tiny, steps=8, validate_every=8))[0].result.step == 8
 
 
 def test_a_training_starts_from_the_weights_of_a_network_file(tiny, tmp_path):

@@ -24,11 +24,11 @@ from napari_ptychonn.reconstruction.events import (
 from napari_ptychonn.reconstruction.judge_stage import judge
 from napari_ptychonn.reconstruction.pass_plan import PassPlan, PassTurn, sweeps_of_a_pass
 from napari_ptychonn.reconstruction.passes import network_pass
+from napari_ptychonn.reconstruction.photons import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.prepare import Prepared
 from napari_ptychonn.reconstruction.probe_stage import find_probe
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.reconstruction.slow_errors import SlowErrors
-from napari_ptychonn.reconstruction.start import is_mostly_noise, light_on
 from napari_ptychonn.reconstruction.state import JobState
 from napari_ptychonn.reconstruction.sweep_stage import level, sweep
 from napari_ptychonn.reconstruction.sweeping import cover_of

@@ -7,7 +7,6 @@ to the one that was found together with the object.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,23 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_ptychonn.errors import ScanError
-from napari_ptychonn.optics.propagation import exit_waves, intensity, to_detector
-from napari_ptychonn.optics.sweep import correct
-from napari_ptychonn.optics.windows import add_windows, cut_windows
 from napari_ptychonn.reconstruction.frame import Frame
-from napari_ptychonn.reconstruction.measurements import Measurements, batches
+from napari_ptychonn.reconstruction.measurements import Measurements
+from napari_ptychonn.reconstruction.photons import photon_gain
 from napari_ptychonn.reconstruction.placed import object_on
-from napari_ptychonn.reconstruction.points import spread_evenly
 from napari_ptychonn.reconstruction.result import StartedFrom
-from napari_ptychonn.reconstruction.sweeping import point_probes
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.results.place import placed_on
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.words import counted
 
-__all__ = ["LaidStart", "Start", "is_mostly_noise", "lay_start", "light_on", "scale_start"]
+__all__ = ["LaidStart", "Start", "lay_start", "scale_start"]
 
-_SURVEYED = 200
 _SAME_PIXEL = 0.01
 _WORTH = 2
 """Whether it is the truth or that blurred by five pixels: a first pass like the third from a flat
@@ -40,9 +34,6 @@ object leaves half the error of one like the first, which brings the photon nois
 _ABSURD = 1e6
 """Times the median amplitude: no sample is that bright, and one such pixel outshines all."""
 _MOSTLY_COVERED = 0.9
-_MOSTLY_SIGNAL = 0.8
-"""Where a flat object is below this, a first sweep from it meets less than 0.4, the limit of the
-passes (0.79 to 0.81, whichever the sample)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,20 +170,11 @@ def scale_start(
     ScanError
         No factor does: the object is dark where there is light.
     """
-    rows = np.flatnonzero(laid.covered.cpu().numpy())
-    corners = frame.corners.cpu().numpy()[rows].astype(np.float64)
-    points = torch.from_numpy(rows[spread_evenly(corners, _SURVEYED)])
-    modelled, measured = 0.0, 0.0
     # Far from 1, the squares of float32 would be 0 or infinite.
     level = _level(laid.object.abs().cpu().numpy())
     object_ = laid.object / level
-    for part in points.split(batch_size):
-        waves, counts = _seen(object_, measurements, frame, probe, part)
-        # As many photons, not the least misfit: where the probe errs, that factor is too small.
-        modelled += float((intensity(to_detector(waves)) * measurements.mask).sum())
-        measured += float((counts * measurements.mask).sum())
-    gain = math.sqrt(measured / modelled) if modelled > 0 else math.inf
-    if not 0 < gain < math.inf:
+    gain = photon_gain(object_, laid.covered, measurements, frame, probe, batch_size=batch_size)
+    if gain is None:
         raise ScanError(
             "start", laid.source, "the object lets no light through where the scan has photons",
             remedy="check that object and scan belong together",
@@ -205,44 +187,6 @@ def scale_start(
         brings_probe=laid.probe is not None,
         messages=(*laid.messages, f"Start: amplitudes times {gain / level:.3g} fit the photons."),
     )
-
-
-def light_on(frame: Frame, probe: Tensor, *, batch_size: int) -> Tensor:
-    """Photons (H, W) on each pixel from all points of a frame, under a probe (modes, h, w)."""
-    light = torch.zeros(frame.shape, device=probe.device)
-    power = intensity(probe[None])
-    for points in batches(frame.n_points, batch_size):
-        indices = frame.indices(points.to(probe.device))
-        add_windows(light, indices, power.expand(indices.shape))
-    return light
-
-
-def is_mostly_noise(
-    measurements: Measurements, frame: Frame, probe: Tensor, *, batch_size: int
-) -> bool:
-    """Whether what a flat object misses is mostly photon noise, judged at some points."""
-    flat = torch.ones((), dtype=torch.complex64, device=probe.device).expand(frame.shape)
-    corners = frame.corners.cpu().numpy().astype(np.float64)
-    points = torch.from_numpy(spread_evenly(corners, _SURVEYED))
-    unexplained, missed = 0.0, 0.0
-    for part in points.split(batch_size):
-        waves, counts = _seen(flat, measurements, frame, probe, part)
-        found = correct(waves, counts, measurements.mask)
-        unexplained += float(found.unexplained.sum())
-        missed += float(found.missed.sum())
-    return unexplained <= _MOSTLY_SIGNAL * missed
-
-
-@torch.inference_mode()
-def _seen(
-    object_: Tensor, measurements: Measurements, frame: Frame, probe: Tensor, points: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Exit waves (B, modes, h, w) of points, and their counts (B, h, w)."""
-    there = points.to(probe.device)
-    light = point_probes(probe, frame, there)
-    light = light if light.dim() == 4 else light[None]
-    waves = exit_waves(light, cut_windows(object_, frame.indices(there)))
-    return waves, measurements.counts(points, there)
 
 
 def _without_absurd(placed: ObjectResult) -> ObjectResult:

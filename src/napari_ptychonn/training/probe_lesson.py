@@ -31,7 +31,7 @@ from napari_ptychonn.training.finetune_events import Standing
 from napari_ptychonn.training.lesson import Check, bright, phase_correlation, shown_patch, view_of
 from napari_ptychonn.training.losses import deviance, patch_error, tile_error
 from napari_ptychonn.training.rooms import PassRecord, Room, make_room, run_passes
-from napari_ptychonn.training.taught import TaughtScan
+from napari_ptychonn.training.taught import TaughtScan, fit_label
 
 __all__ = ["ProbeLesson"]
 
@@ -66,31 +66,43 @@ class ProbeLesson:
         self._seen: _Seen | None = None
 
     def settle(self, network: nn.Module, *, should_stop: ShouldStop) -> Iterator[Message]:
-        """Refine guessed probes in the passes, until the misfit settles; then they stay."""
+        """Refine guessed probes in the passes, until the misfit settles; then they stay.
+
+        Labels get the scale that belongs to their probe.
+        """
         assert isinstance(network, ProbeAwareNet)
         for scan in self._scans:
-            if scan.probe_settled:
-                continue
-            last = float("inf")
-            for look in range(_SETTLING_LOOKS):
-                room = make_room(scan.prepared, scan.teaching, None)
-                assert scan.probe is not None
-                for event in run_passes(
-                    network, room.measurements, room.frame, scan.probe, update_probe=True,
-                    seed=look, batch_size=scan.prepared.batch_size, should_stop=should_stop,
-                    most=_MOST_PASSES,
-                ):  # fmt: skip
-                    if isinstance(event, Message):
-                        yield event
-                        continue
-                    record = event
-                if should_stop():
-                    return
-                if record.swept.misfit > (1 - _SETTLED) * last:
-                    break
-                scan.take_probe(record.swept.probe.clone())
-                last = record.swept.misfit
-            scan.probe_settled = True
+            if not scan.probe_settled:
+                yield from self._settle_probe(network, scan, should_stop)
+            if should_stop():
+                return
+            said = None if scan.label is None else fit_label(scan)
+            if said is not None:
+                yield said
+
+    def _settle_probe(
+        self, network: ProbeAwareNet, scan: TaughtScan, should_stop: ShouldStop
+    ) -> Iterator[Message]:
+        last = float("inf")
+        for look in range(_SETTLING_LOOKS):
+            room = make_room(scan.prepared, scan.teaching, None)
+            assert scan.probe is not None
+            for event in run_passes(
+                network, room.measurements, room.frame, scan.probe, update_probe=True,
+                seed=look, batch_size=scan.prepared.batch_size, should_stop=should_stop,
+                most=_MOST_PASSES,
+            ):  # fmt: skip
+                if isinstance(event, Message):
+                    yield event
+                    continue
+                record = event
+            if should_stop():
+                return
+            if record.swept.misfit > (1 - _SETTLED) * last:
+                break
+            scan.take_probe(record.swept.probe)
+            last = record.swept.misfit
+        scan.probe_settled = True
 
     def look(
         self, network: nn.Module, rng: np.random.Generator, *, should_stop: ShouldStop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_ptychonn.errors import ScanError
 from napari_ptychonn.network.weights import Network
 from napari_ptychonn.reconstruction.direct import centre_weight
 from napari_ptychonn.reconstruction.events import Message, ShouldStop
+from napari_ptychonn.reconstruction.photons import photon_gain
+from napari_ptychonn.reconstruction.placed import object_on
 from napari_ptychonn.reconstruction.prepare import Prepared, prepare, probe_subset
 from napari_ptychonn.reconstruction.probe_rounds import choose_probe, refine_probe
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
@@ -23,7 +26,9 @@ from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.training.finetune_settings import FinetuneSettings
 from napari_ptychonn.training.split import split_points, used_points
 
-__all__ = ["TaughtScan", "find_probe", "lay_out"]
+__all__ = ["TaughtScan", "find_probe", "fit_label", "lay_out"]
+
+_SAME_SCALE = 0.02
 
 
 @dataclass(slots=True)
@@ -145,3 +150,42 @@ def find_probe(taught: TaughtScan, *, should_stop: ShouldStop) -> Iterator[Messa
             yield round_
         else:
             taught.take_probe(round_.probe)
+
+
+def fit_label(taught: TaughtScan) -> Message | None:
+    """Give a label the scale at which, under the probe, it explains the photons.
+
+    Other programs share out the photons between object and probe in their own way, and a
+    network that is told the probe must answer with the object that belongs to it.
+
+    Returns
+    -------
+    Message or None
+        By how much the label was off; None: by less than 2 %.
+
+    Raises
+    ------
+    ScanError
+        No scale fits: the label is dark, or lies beside the points that teach.
+    """
+    prepared, label = taught.prepared, taught.label
+    assert label is not None
+    assert taught.probe is not None
+    frame = prepared.frame
+    object_, known = object_on(label, frame, prepared.pixel)
+    middles = frame.corners + torch.tensor(
+        [side // 2 for side in frame.patch_shape], device=known.device
+    )
+    teaching = torch.from_numpy(np.isin(prepared.chosen, taught.teaching)).to(known.device)
+    gain = photon_gain(
+        object_, known[middles[:, 0], middles[:, 1]] & teaching, prepared.measurements, frame,
+        taught.probe, batch_size=prepared.batch_size,
+    )  # fmt: skip
+    if gain is None:
+        raise ScanError(
+            "labels", label.path, "the object lets no light through where the scan has photons",
+            remedy="check that object and scan belong together",
+        )  # fmt: skip
+    taught.label = replace(label, object=label.object * np.float32(gain))
+    off = abs(gain - 1) > _SAME_SCALE
+    return Message(f"Label: amplitudes times {gain:.3g} fit the photons.") if off else None
