@@ -58,7 +58,9 @@ def appearing_together(subject: str, *paths: str | Path) -> Iterator[list[Path]]
     OutputError
         One cannot be written; what was there before is untouched.
     """
-    targets = [Path(path) for path in paths]
+    targets = [_followed(path) for path in paths]
+    for target in targets:
+        _require_plain(target, subject)
     partial = [_partial(target) for target in targets]
     try:
         for target in targets:
@@ -83,11 +85,10 @@ def require_writable(path: str | Path, subject: str) -> None:
     Raises
     ------
     OutputError
-        It is a folder, or lies where nothing can be written.
+        It is a folder or a device, or lies where nothing can be written.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise OutputError(subject, target, "is a folder", remedy="give the name of a file in it")
+    target = _followed(path)
+    _require_plain(target, subject)
     try:
         folder = next(parent for parent in target.absolute().parents if parent.exists())
         if not folder.is_dir():
@@ -96,6 +97,19 @@ def require_writable(path: str | Path, subject: str) -> None:
             raise PermissionError(errno.EACCES, f"{folder} cannot be written to")
     except OSError as error:
         raise _refusal(target, subject, error) from None
+
+
+def _followed(path: str | Path) -> Path:
+    """What is to be written: of a link, the file that it leads to."""
+    return Path(path).resolve() if Path(path).is_symlink() else Path(path)
+
+
+def _require_plain(target: Path, subject: str) -> None:
+    """Refuse what a file would take the place of, and must not."""
+    if target.is_dir():
+        raise OutputError(subject, target, "is a folder", remedy="give the name of a file in it")
+    if target.exists() and not target.is_file():
+        raise OutputError(subject, target, "is a device or a pipe", remedy="give another name")
 
 
 def _partial(target: Path) -> Path:

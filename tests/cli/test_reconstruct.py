@@ -289,6 +289,17 @@ def test_a_near_field_scan_is_refused_with_the_reason(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["reconstruct", "simulate"])
+def test_hdf5_is_not_written_under_the_name_of_another_kind(
+    shell: Shell, scan_file: Path, tmp_path: Path, command: str
+) -> None:
+    scan = (scan_file,) if command == "reconstruct" else ()
+    ran = shell(command, *scan, "-o", tmp_path / "object.tiff")
+    assert ran.code == 2
+    assert "HDF5 is written" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -125,6 +125,12 @@ def test_few_points_are_not_believed(make_scan):
     assert found.points == 6
 
 
+def test_positions_in_a_wrong_unit_are_refused_before_memory_is_full(scan):
+    far = replace(scan, positions=1e6 * scan.positions)
+    with pytest.raises(ScanError, match="object pixels, which would take"):
+        find_orientation(far, device="cpu")
+
+
 def test_two_points_tell_nothing_and_are_no_trouble(make_scan):
     assert not find_orientation(make_scan(points=2).scan, device="cpu").sure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -159,6 +160,21 @@ def test_a_path_below_a_file_is_refused_with_its_name(
     with pytest.raises(OutputError, match="file") as caught:
         check(path, "result") if check else save(result, path)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("check", [require_writable, None])
+def test_a_pipe_is_refused_and_a_link_is_followed(
+    result: Reconstruction, tmp_path: Path, check: Any
+) -> None:
+    pipe, link, real = tmp_path / "pipe.h5", tmp_path / "link.h5", tmp_path / "real.h5"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="is a device or a pipe"):
+        check(pipe, "result") if check else save(result, pipe)
+    assert pipe.is_fifo()
+    link.symlink_to(real)
+    check(link, "result") if check else save(result, link)
+    assert link.is_symlink()
+    assert real.exists() is (check is None)
 
 
 def test_a_missing_folder_is_made(result: Reconstruction, tmp_path: Path) -> None:

@@ -369,9 +369,14 @@ def test_numbers_of_numpy_are_as_good_as_pythons(fewer_points, tmp_path, short_l
         steps(2, seed=-1)
 
 
+def test_five_minutes_is_how_long_where_nothing_is_said():
+    assert FinetuneSettings().minutes == 5
+    assert FinetuneSettings(steps=3).minutes is None
+
+
 def test_settings_that_do_not_go_together_are_refused(taught_simulation):
     with pytest.raises(SettingsError, match="one of minutes, steps and epochs"):
-        FinetuneSettings(steps=3)
+        FinetuneSettings(minutes=5, steps=3)
     with pytest.raises(SettingsError, match="published recipe learns from labels"):
         FinetuneSettings(preset="published")
     with pytest.raises(SettingsError, match="family ptychonn"):

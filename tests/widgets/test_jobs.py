@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
 from napari.utils.notifications import ErrorNotification, notification_manager
 
 from napari_ptychonn.errors import ScanError, SettingsError
@@ -211,6 +213,17 @@ def test_two_jobs_of_one_viewer_never_share_a_device(qapp, first, second) -> Non
         one.shutdown()
     two.start("the fine-tuning", counting(1), device=second)
     two.shutdown()
+
+
+def test_napari_s_proxies_of_one_viewer_are_one_viewer(qapp) -> None:
+    viewer = ViewerModel()
+    one, two = (JobRunner(PublicOnlyProxy(viewer)) for _ in range(2))
+    one.start("the reconstruction", counting(10_000, pause=0.005), device="cpu")
+    try:
+        with pytest.raises(SettingsError, match="the reconstruction is still running"):
+            two.start("the fine-tuning", counting(1), device="cpu")
+    finally:
+        one.shutdown()
 
 
 def test_other_devices_other_viewers_and_readers_may_run_at_once(qapp) -> None:

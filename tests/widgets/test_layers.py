@@ -242,10 +242,16 @@ def test_a_second_run_is_numbered_and_the_first_stays_hidden() -> None:
     assert by_kind(first)["object phase"].name == "star object phase"
     assert by_kind(second)["object phase"].name == "star object phase (run 2)"
     assert all(layer in viewer.layers and not layer.visible for layer in first)
-    other = layers.add_reconstruction(viewer, make_reconstruction(make_scan(name="leaf")))
+    leaf = make_reconstruction(make_scan(name="leaf"))
+    apart = replace(leaf, corner=tuple(10 * side + 1e-3 for side in leaf.corner))
+    other = layers.add_reconstruction(viewer, apart)
     assert by_kind(other)["object phase"].name == "leaf object phase"
     assert by_kind(second)["object phase"].visible
-    assert len(layers.reconstructions_in(viewer)) == 3
+    # On one another neither could be seen.
+    layers.add_reconstruction(viewer, make_reconstruction(make_scan(name="twig")))
+    assert not by_kind(second)["object phase"].visible
+    assert by_kind(other)["object phase"].visible
+    assert len(layers.reconstructions_in(viewer)) == 4
 
 
 def test_a_result_that_was_stopped_says_so_in_its_names() -> None:

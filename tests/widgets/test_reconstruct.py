@@ -26,7 +26,8 @@ from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.simulation.settings import SimulationSettings
 from napari_ptychonn.simulation.simulate import simulate
-from napari_ptychonn.widgets.layers import add_scan, reconstructions_in
+from napari_ptychonn.widgets.layers import add_scan, reconstructions_in, scans_in
+from napari_ptychonn.widgets.mask_layers import add_mask_layers
 from napari_ptychonn.widgets.reconstruct import ReconstructWidget
 from napari_ptychonn.widgets.reconstruct_form import NOTHING_TO_SWEEP
 from napari_ptychonn.widgets.reconstruct_state import (
@@ -181,19 +182,24 @@ def test_cancel_is_answered_at_once_and_keeps_what_there_is(viewer, dock, scan, 
     assert np.isfinite(result.object).any()
 
 
-def test_a_network_that_is_missing_is_one_message_and_the_dock_is_idle(
-    viewer, dock, scan, qtbot, shown
+def test_a_network_that_is_gone_is_one_message_and_the_dock_is_idle(
+    viewer, dock, network, scan, qtbot, shown
 ):
     add_scan(viewer, scan)
-    dock.form.show_state(replace(dock.form.state(), network="no-such-network"))
+    network.unlink()  # of a file somewhere else nobody tells the dock
     with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
         press(qtbot, dock.run)
     qtbot.waitUntil(lambda: bool(shown))
     assert len(shown) == 1
-    assert "no-such-network" in shown[0]
-    assert "no-such-network" in dock.status.text()
-    assert dock.run.isEnabled()
+    assert network.name in shown[0]
+    assert network.name in dock.status.text()
     assert not reconstructions_in(viewer)
+    # Another one will do, and that one will not, once the list was opened or read anew.
+    dock.form.network.refresh()
+    assert dock.form.isEnabled()
+    assert not dock.run.isEnabled()
+    dock.form.network.select("ptychonn-probe")
+    assert dock.run.isEnabled()
 
 
 def test_an_unexpected_failure_is_shown_and_leaves_no_half_layers(viewer, dock, scan, qtbot, shown):
@@ -309,6 +315,42 @@ def test_two_docks_of_one_viewer_do_not_run_on_one_device(
     assert "still running on cpu" in second.status.text()
     assert len(shown) == 1
     assert not second.runner.running
+
+
+def test_what_was_said_of_a_scan_goes_with_it(viewer, dock, scan, qtbot):
+    add_scan(viewer, scan)
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    assert dock.status.text() == "Done."
+    assert "misfit" in dock.summary.text()
+    add_scan(viewer, replace(scan, probe=None))
+    dock.form.scan.setCurrentIndex(1)
+    assert (dock.status.text(), dock.summary.text(), dock.bar.value()) == ("", "", 0)
+
+
+def test_a_stopped_job_s_words_are_not_written_over_those_of_the_next(viewer, dock, scan, qtbot):
+    add_scan(viewer, slow(scan, 0.05))
+    with qtbot.waitSignal(dock.runner.snapshot, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    with qtbot.waitSignal(dock.runner.finished, timeout=RUN_MS):
+        press(qtbot, dock.cancel)
+    # The layers of the first come a moment later, when the second runs.
+    press(qtbot, dock.run)
+    with qtbot.waitSignal(dock.ended, timeout=RUN_MS):
+        pass
+    assert dock.runner.running
+    assert "misfit" not in dock.summary.text()
+    assert "Cancelled" not in dock.status.text()
+
+
+def test_a_job_with_a_painted_mask_adds_no_scan_to_the_lists(viewer, dock, scan, qtbot):
+    add_scan(viewer, slow(scan, 0.05))
+    (owner,) = scans_in(viewer)
+    add_mask_layers(viewer, owner, np.ones(scan.pattern_shape)).data[:2] = 1
+    with qtbot.waitSignal(dock.runner.snapshot, timeout=RUN_MS):
+        press(qtbot, dock.run)
+    qtbot.waitUntil(lambda: any("running" in layer.name for layer in viewer.layers))
+    assert dock.form.scan.count() == 1
 
 
 def test_the_fields_outlive_the_session_and_reset_brings_the_defaults(viewer, dock, qtbot):

@@ -22,8 +22,6 @@ __all__ = ["convert"]
 
 _KINDS = ("cxi", "ptychi", "product")
 _SUBJECTS = {"cxi": "CXI file", "ptychi": "pty-chi pair", "product": "product"}
-_NO_HDF5 = (".npz", ".npy", ".mat", ".csv", ".txt", ".png", ".tif", ".tiff")
-"""Endings of names that promise another kind of file than the ones that are written."""
 
 
 @spread_groups
@@ -55,9 +53,7 @@ def convert(
     """Write a scan as CXI, as a pty-chi pair or as a ptychodus product; a result as a product."""
     if to is not None and to not in _KINDS:
         raise typer.BadParameter(f"{to!r} is not one of {', '.join(_KINDS)}", param_hint="--to")
-    if output.suffix.lower() in _NO_HDF5:
-        problem = f"HDF5 is written, and the name {output.name} says {output.suffix}: end it in .h5"
-        raise typer.BadParameter(problem, param_hint="--output")
+    usage.refuse_other_endings(output)
     options = options_with(flags.recipe, scan, flags.options())
     from napari_ptychonn.scan.inputs import scan_files
     from napari_ptychonn.scan.orientation import orientation_note
@@ -74,6 +70,12 @@ def convert(
     opened, _ = open_oriented(
         scan, options, flags.orientation, device="auto", quiet=quiet, for_good=True
     )
+    if not opened.provenance.orientation_is_known and kind != "product":
+        # Whoever reads the new file takes its orientation as documented.
+        typer.echo(
+            "The orientation is not documented, and written as it is: --orientation search finds "
+            "it, --orientation 0..7 sets it.", err=True,
+        )  # fmt: skip
     _write(opened, kind, output, quiet=quiet)
     if not quiet:
         height, width = opened.pattern_shape

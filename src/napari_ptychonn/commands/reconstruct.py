@@ -98,6 +98,7 @@ def reconstruct(
     options = options_with(flags.recipe, scan, flags.options())
     kinds = (".png", ".tiff") if pictures else ()
     files = [output, *(file for file, _, _ in _pictures(output, kinds))]
+    usage.refuse_other_endings(output)
     usage.refuse_overwriting(files, _inputs(scan, options, start, network))
     require_writable(output, "result")
     begun = None if start is None else _start(start)

@@ -120,6 +120,7 @@ def simulate(
     with usage.usage_errors():
         # What was not given has the settings' own default.
         settings = SimulationSettings(**{k: v for k, v in given.items() if v is not None})
+    usage.refuse_other_endings(output)
     require_writable(output, "CXI file")
     with usage.usage_errors(), progress_bar(quiet=quiet) as bar:
         task = bar.add_task("simulating", total=settings.points)

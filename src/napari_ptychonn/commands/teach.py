@@ -205,7 +205,9 @@ def _summary(result: FineTuned, files: Sequence[Path], kept: Path | None) -> str
     ]
     text = [f"{what:<17} {value}" for what, value in lines]
     if not result.improved:
-        text.append("No weights were better on the held-out points: it is the network as it was.")
+        is_fresh = result.card.training["settings"]["fresh"]
+        same = "its weights are still random" if is_fresh else "it is the network as it was"
+        text.append(f"No weights were better on the held-out points: {same}.")
     if kept is not None:
         text.append(f"Not finished: the same command goes on from {kept.parent}.")
     return "\n".join(text)

@@ -16,6 +16,7 @@ __all__ = [
     "QuietOption",
     "ScanArgument",
     "number_or_auto",
+    "refuse_other_endings",
     "refuse_overwriting",
     "usage_errors",
 ]
@@ -34,6 +35,10 @@ ScanArgument = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+_NO_HDF5 = (".npz", ".npy", ".mat", ".csv", ".txt", ".png", ".tif", ".tiff")
+"""Endings of names that promise another kind of file than the ones that are written."""
 
 
 @contextmanager
@@ -94,3 +99,16 @@ def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
             if source.exists() and source.samefile(output):
                 problem = f"{output} is an input itself: choose another name"
                 raise typer.BadParameter(problem, param_hint="--output")
+
+
+def refuse_other_endings(output: Path) -> None:
+    """Refuse a name that promises another kind of file than HDF5.
+
+    Raises
+    ------
+    BadParameter
+        It does.
+    """
+    if output.suffix.lower() in _NO_HDF5:
+        problem = f"HDF5 is written, and the name {output.name} says {output.suffix}: end it in .h5"
+        raise typer.BadParameter(problem, param_hint="--output")

@@ -19,6 +19,7 @@ from napari_ptychonn.optics.propagation import exit_waves
 from napari_ptychonn.optics.sweep import Sweep, SweepSettings, correct
 from napari_ptychonn.optics.windows import cut_windows
 from napari_ptychonn.reconstruction.events import ShouldStop
+from napari_ptychonn.reconstruction.extent import require_room
 from napari_ptychonn.reconstruction.frame import Frame, make_frame
 from napari_ptychonn.reconstruction.measurements import Measurements
 from napari_ptychonn.reconstruction.points import interleave, spread_evenly
@@ -158,6 +159,7 @@ class Trial:
     ) -> None:
         points = np.arange(scan.n_points)
         self.frame = make_frame(scan.positions_px, scan.pattern_shape).to(device)
+        require_room(scan, points, self.frame, device)
         self.object = torch.ones(self.frame.shape, dtype=torch.complex64, device=device)
         self.probe = torch.from_numpy(probe).to(device)
         self.sweeps, self.met = 0, float("nan")

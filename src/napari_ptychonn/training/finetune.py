@@ -135,6 +135,8 @@ def _labelled(
     for number, scan in enumerate(taught):
         if settings.teacher == "labels":
             scan.label = placed_on(labels[number], scan.scan)
+            for note in scan.label.notes:
+                yield Message(f"Label: {note}.")
         elif settings.teacher != "physics":
             yield from make_label(scan, settings, number, should_stop=should_stop)
         if not should_stop():

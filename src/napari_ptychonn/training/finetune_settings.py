@@ -15,6 +15,7 @@ __all__ = ["FinetuneSettings", "Frozen", "Preset", "Teacher"]
 Teacher = Literal["physics", "labels", "sweeps", "lsqml", "rpie"]
 Preset = Literal["own", "published"]
 Frozen = Literal["nothing", "encoder", "decoder"]
+_MINUTES = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class FinetuneSettings:
     fresh: bool = False
     teacher: Teacher = "physics"
     preset: Preset = "own"
-    minutes: float | None = 5.0
+    minutes: float | None = None
     steps: int | None = None
     epochs: float | None = None
     rate: float | None = None
@@ -98,6 +99,8 @@ class FinetuneSettings:
         _one_of("teacher", self.teacher, get_args(Teacher))
         _one_of("preset", self.preset, get_args(Preset))
         _one_of("frozen", self.frozen, get_args(Frozen))
+        if self.minutes is self.steps is self.epochs is None:
+            object.__setattr__(self, "minutes", _MINUTES)
         lengths = [self.minutes, self.steps, self.epochs]
         given = [value for value in lengths if value is not None]
         require(len(given) == 1, "length", given, "give one of minutes, steps and epochs")

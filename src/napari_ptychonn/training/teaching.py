@@ -135,7 +135,9 @@ class Teaching:
         self._best.offer(self._start, first.standing, 0)
         for view in first.views:
             yield replace(view, kind="before")
-        yield Losses(self._run.step, None, first.standing.loss, self._best.step == 0)
+        yield Losses(0, None, first.standing.loss, self._best.step == 0)
+        if resumed:
+            yield Message(f"Going on after {counted(self._run.step, 'step')}.")
         if first.patch is not None:
             yield first.patch
         yield Metrics("held out", first.standing.as_dict())

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FinetuneWidget"]
 
-NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
+NO_SCAN = "Open a scan first: Plugins > PtychoNN > Load scan, or drag its file into the viewer."
 SET_UP, LIVE, REPORT = range(3)
 
 

@@ -79,6 +79,8 @@ class TeachingLayers:
             metadata={KEY: {"kind": "teaching points"}},
             features={"point": numbers, "use": uses},
             face_color=colours,
+            # Small points are mostly smoothed edge, which has the border's colour.
+            border_color=colours,
             border_width=0,
             size=1.5 * point_size(points, placement.pixel),
             visible=False,

@@ -88,7 +88,8 @@ class JobRunner(QObject):
         supersedes: Supersedes = newest_of_its_type,
     ) -> None:
         super().__init__()
-        self._owner = owner
+        # napari gives every dock a proxy of its own around the one viewer.
+        self._owner = getattr(owner, "__wrapped__", owner)
         self._on_failure = on_failure
         self._supersedes = supersedes
         self._job: Job | None = None

@@ -17,7 +17,7 @@ from napari_ptychonn.widgets.result_layers import (
     limits,
     show_colorbars,
 )
-from napari_ptychonn.widgets.scan_layers import add_layers, scan_placement
+from napari_ptychonn.widgets.scan_layers import add_layers, look_at, scan_placement
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -35,7 +35,7 @@ class LiveObject:
     viewer : ViewerModel
         The viewer.
     scan : Scan
-        The scan that is being reconstructed.
+        The scan that is being reconstructed, as the viewer knows it.
     """
 
     def __init__(self, viewer: ViewerModel, scan: Scan) -> None:
@@ -60,7 +60,7 @@ class LiveObject:
         self._layers[0].contrast_limits_range = (min(low, 0.0), high)
         self._layers[0].contrast_limits = (low, high)
         if first and not layers_of_runs(self._viewer, self._scan.name):
-            self._viewer.reset_view()
+            look_at(self._viewer, self._layers[0])
 
     def remove(self) -> None:
         """Take the layers out of the viewer; nothing happens where there are none."""

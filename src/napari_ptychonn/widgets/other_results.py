@@ -78,6 +78,7 @@ def _positions(result: ObjectResult, placement: Placement) -> list[LayerDataTupl
     keywords |= _described(result, "positions") | {
         "size": point_size(points, placement.pixel),
         "face_color": "#3fb6ff",
+        "border_color": "#3fb6ff",
         "border_width": 0,
         "visible": False,
         "features": {"point": np.arange(len(points))},

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["ReconstructWidget"]
 
 LOGGER = logging.getLogger("napari_ptychonn")
-NO_SCAN = "Open a scan first: Plugins > Load scan, or drag a scan file into the viewer."
+NO_PICTURE = "Cancelled before there was a first picture."
+NO_SCAN = "Open a scan first: Plugins > PtychoNN > Load scan, or drag its file into the viewer."
 BAR_STEPS = 1000
 
 
@@ -73,6 +74,8 @@ class ReconstructWidget(QWidget):
         self._drawings: list[Shapes] = []
         self._live: LiveObject | None = None
         self._later: list[tuple[Ended, LiveObject | None]] = []
+        self._said_of: Scan | None = None
+        self._is_refused = False
         self._soon = QTimer(self)
         self.form = ReconstructForm()
         self.run = QPushButton("Reconstruct")
@@ -161,6 +164,12 @@ class ReconstructWidget(QWidget):
     def _settings_changed(self) -> None:
         scan = self._scan()
         self.form.show_points(None if scan is None else scan.n_points)
+        if not self.runner.running and (scan is not self._said_of or self._is_refused):
+            # What was said of another scan, or of settings that were others, is no longer so.
+            self._said_of, self._is_refused = scan, False
+            self.bar.setValue(0)
+            self.status.clear()
+            self.summary.clear()
         self._show_readiness()
 
     def _show_readiness(self) -> None:
@@ -180,16 +189,16 @@ class ReconstructWidget(QWidget):
             return
         shapes, box = self._shapes(), self.form.start
         try:
-            scan = painted(self._viewer, scan)
             region = None if shapes is None else region_from_shapes(shapes, scan)
             settings = settings_from(self.form.state(), region)
-            order = Order(scan, settings, box.chosen(), box.chosen_name())
+            order = Order(painted(self._viewer, scan), settings, box.chosen(), box.chosen_name())
             self.runner.start(
                 f"the reconstruction of {scan.name}",
                 partial(reconstruction_events, order),
                 device=settings.device,
             )
         except PtychonnError as error:
+            self._is_refused = True
             self.status.setText(in_the_window(error))
             notify_failure(error)
             return
@@ -227,7 +236,9 @@ class ReconstructWidget(QWidget):
             known = isinstance(ended.error, PtychonnError)
             self.status.setText(in_the_window(ended.error) if known else f"Failed: {ended.error!r}")
         else:
-            self.status.setText("Done." if done else "Cancelled; what there was is kept.")
+            kept = _has_picture(ended.result)
+            stopped = "Cancelled; what there was is kept." if kept else NO_PICTURE
+            self.status.setText("Done." if done else stopped)
         self._show_readiness()
         # Building layers takes napari a second: the dock is idle, and says so, before.
         self._later.append((ended, live))
@@ -243,12 +254,12 @@ class ReconstructWidget(QWidget):
             self.ended.emit(ended)
 
     def _show_result(self, result: Reconstruction | None) -> None:
-        if result is None or not np.isfinite(result.object).any():
-            self.status.setText("Cancelled before there was a first picture.")
+        if result is None or not _has_picture(result):
             return
         add_reconstruction(self._viewer, result)
         said = _summary(result.report, len(result.indices))
-        self.summary.setText("\n".join([said, *result.report.messages]))
+        if not self.runner.running:  # The next job's words are not to be written over.
+            self.summary.setText("\n".join([said, *result.report.messages]))
         LOGGER.info("%s, %s: %s", result.name, result.settings.network, said)
 
     def _was_hidden(self) -> None:
@@ -263,6 +274,10 @@ class ReconstructWidget(QWidget):
     def _offer(self, offers: Offers) -> None:
         self.form.offer_devices(offers.devices)
         self.form.network.explain(offers.networks)
+
+
+def _has_picture(result: Reconstruction | None) -> bool:
+    return result is not None and bool(np.isfinite(result.object).any())
 
 
 def _row_of(wanted: object, offered: Sequence[object]) -> int | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.reconstruction.result import Reconstruction
 from napari_ptychonn.scan.model import Provenance
 from napari_ptychonn.widgets.placement import KEY, Placement
-from napari_ptychonn.widgets.scan_layers import add_layers, make_layers, point_size
+from napari_ptychonn.widgets.scan_layers import add_layers, look_at, make_layers, point_size
 from napari_ptychonn.widgets.stacks import patches_of_points
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ TILE_GAP = 0.06
 def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction) -> list[Layer]:
     """Add the layers of a reconstruction to a viewer.
 
-    An earlier reconstruction of the same scan stays, hidden; the new one is numbered
-    ("run 2").
+    An earlier reconstruction of the same scan, or of the same place, stays, hidden; another one
+    of the same scan is numbered ("run 2").
 
     Parameters
     ----------
@@ -63,15 +63,17 @@ def add_reconstruction(viewer: ViewerModel, reconstruction: Reconstruction) -> l
     """
     earlier = layers_of_runs(viewer, reconstruction.name)
     run = next_run(viewer, reconstruction.name)
-    for layer in earlier:
-        layer.visible = False
     layers = make_layers(reconstruction_layers(reconstruction, run=run))
+    for layer in viewer.layers:
+        is_result = layer.metadata.get(KEY, {}).get("reconstruction") is not None
+        if layer in earlier or (is_result and _in_the_way(layer, layers[0])):
+            layer.visible = False
     show_colorbars(layers)
     add_layers(viewer, layers)
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.layers.selection.active = next(each for each in layers if _kind(each) == "object phase")
     if not earlier:  # afterwards the person may have moved to the place that matters
-        viewer.reset_view()
+        look_at(viewer, layers[0])
     return layers
 
 
@@ -222,6 +224,14 @@ def _place(reconstruction: Reconstruction) -> tuple[Placement, tuple[float, floa
     placement = Placement.of(reconstruction.unit, reconstruction.pixel)
     y, x = reconstruction.corner
     return placement, (y * placement.factor, x * placement.factor)
+
+
+def _in_the_way(layer: Layer, other: Layer) -> bool:
+    """Whether two layers lie on each other, or in units that do not go together."""
+    if layer.units[-1] != other.units[-1]:
+        return True
+    (low, high), (least, most) = (each.extent.world[:, -2:] for each in (layer, other))
+    return bool((low < most).all() and (least < high).all())
 
 
 def _kind(layer: Layer) -> str:

@@ -93,6 +93,21 @@ def add_layers(viewer: ViewerModel, layers: list[Layer]) -> None:
         viewer.layers.extend(layers)
 
 
+def look_at(viewer: ViewerModel, layer: Layer) -> None:
+    """Fit a layer to the canvas, with those beside it that are shown in the same units.
+
+    Among layers in nm those of a scan in pixels are a speck, or make one of the others.
+    """
+    unit = layer.units[-1]
+    viewer.reset_view(
+        layers=[
+            each
+            for each in viewer.layers
+            if each is layer or (each.visible and each.units[-1] == unit)
+        ]
+    )
+
+
 def scan_placement(scan: Scan) -> Placement:
     """How lengths of `scan` become lengths on the screen."""
     return Placement.of(scan.unit, scan.pixel_m or (1.0, 1.0))
@@ -180,6 +195,8 @@ def _positions(scan: Scan) -> LayerDataTuple:
         "metadata": {KEY: {"kind": "positions", "scan": scan}},
         "size": point_size(points, placement.pixel),
         "face_color": "#3fb6ff",
+        # Small points are mostly smoothed edge, which has the border's colour whatever its width.
+        "border_color": "#3fb6ff",
         "border_width": 0,
         "features": {"point": np.arange(scan.n_points)},
     }
