@@ -128,7 +128,7 @@ def test_an_unknown_name_lists_those_there_are(own):
 
 def test_foreign_weights_are_to_be_imported_first(tmp_path):
     (tmp_path / "old.pth").touch()
-    with pytest.raises(NetworkError, match="networks import"):
+    with pytest.raises(NetworkError, match=r"Manage… > Import….*networks import"):
         resolve(tmp_path / "old.pth")
 
 
@@ -185,7 +185,7 @@ def test_a_bundled_network_can_be_exported_and_a_broken_one_cannot(own, tmp_path
     assert read_card(export_network("base", tmp_path / "b.safetensors")).name == "base"
     own.mkdir()
     (own / "bad.safetensors").write_bytes(b"no")
-    with pytest.raises(NetworkError, match="not a readable"):
+    with pytest.raises(NetworkError, match=r"not a readable.*Manage… > Import…"):
         export_network("bad", tmp_path / "c.safetensors")
     with pytest.raises(OutputError, match=r"ends with \.safetensors"):
         export_network("base", tmp_path / "c.pth")

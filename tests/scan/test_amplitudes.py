@@ -78,7 +78,7 @@ def test_amplitudes_in_a_file_of_no_known_format_are_squared(tmp_path, world):
 def test_ptychopinn_counts_that_were_normalised_are_not_squared(tmp_path, world):
     counts = (world.patterns * 1e-3).astype(np.float32)
     scan = open_scan(write_ptychopinn(tmp_path / "scaled.npz", world, stack=counts))
-    np.testing.assert_allclose(scan.patterns.read(world.everything), counts * scan.mask, rtol=1e-6)
+    np.testing.assert_array_equal(scan.patterns.read(world.everything), world.patterns * scan.mask)
 
 
 @pytest.mark.data

@@ -1,5 +1,7 @@
 """Each kind of bad input gets one message that names file, dataset and remedy."""
 
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -198,3 +200,22 @@ def test_frames_behind_a_link_that_leads_nowhere_are_said_to_be_missing(tmp_path
     said = refused(path)
     assert "/entry/data/data is a link to frames_000001.h5, which is missing" in said
     assert "copy frames_000001.h5 into" in said
+
+
+def test_datasets_behind_many_single_values_are_offered_as_patterns(tmp_path):
+    path = tmp_path / "scan.h5"
+    with h5py.File(path, "w") as file:
+        for number in range(12):
+            file[f"a/{number:02}"] = number
+        file["b/frames_of_it"] = np.zeros((5, 4, 4))
+    with pytest.raises(ScanError, match="b/frames_of_it"):
+        open_scan(path)
+
+
+@pytest.mark.parametrize(("name", "has_hint"), [("model.pth", True), ("notes.zip", False)])
+def test_a_zip_file_without_arrays_is_no_scan(tmp_path, name, has_hint):
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("model/data.pkl", b"weights")
+    with pytest.raises(ScanError, match="it is no scan") as caught:
+        open_scan(tmp_path / name)
+    assert ("networks import FILE" in caught.value.remedy) == has_hint

@@ -272,3 +272,29 @@ def test_a_new_training_does_not_touch_the_checkpoint_of_another(viewer, dock, s
     teach(dock, lessons, qtbot)
     assert lessons.asked[0].folder.name == "ptychonn-probe simulation 2"
     assert (folder / "checkpoint.pt").exists()
+
+
+def test_only_what_can_be_a_name_can_be_saved_as(viewer, dock, scan, qtbot) -> None:
+    add_scan(viewer, scan)
+    teach(dock, Lessons(), qtbot)
+    report = dock.report
+    good = report.name.text()
+    for name, said in (
+        ("", "Give it a name first."),
+        ("  ", "Give it a name first."),
+        (300 * "x", "100 at most"),
+        ("a/b", "This cannot be its name: use letters"),
+    ):
+        report.name.setText(name)
+        assert not report.save.isEnabled()
+        assert said in report.save.toolTip()
+        assert said in report.status.text()
+        assert "xx" not in report.status.text()
+    report.name.setText(good)
+    assert report.save.isEnabled()
+    assert report.status.text() == ""
+    # Without a result there is nothing to be named.
+    report.clear()
+    assert not report.save.isEnabled()
+    assert report.save.toolTip() == "Nothing to save"
+    dock.outcome.unsaved = False

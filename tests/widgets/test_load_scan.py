@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -305,3 +306,76 @@ def test_fields_that_unfold_below_the_window_come_into_view(dock, cxi, qtbot) ->
         return top >= 0 and top + fold.height() <= area.viewport().height()
 
     qtbot.waitUntil(is_whole)
+
+
+def test_a_known_format_says_itself_what_is_missing(dock, tmp_path, qtbot) -> None:
+    # PtychoNN's test data: positions are in metres, as no name in the file says.
+    path = tmp_path / "test.npz"
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 5e-6, (40, 2))
+    np.savez(path, reciprocal=rng.poisson(3, (40, 16, 16)), position=places)
+    choose(qtbot, dock, path)
+    assert "positions are in m, but the object pixel is not known" in dock.status.text()
+    assert "PtychoNN npz, 2 datasets, no scan yet" in dock.text.toPlainText()
+    assert dock.form.folds["Geometry"].is_open()
+    assert dock.form.files.chosen() == {}
+    # What the patterns look like is shown all the same.
+    assert dock.pattern_label.text() == "mean of 16, as stored"
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        qtbot.keyClicks(dock.form.object_pixel, "12")
+    assert dock.status.text() == "40 patterns of 16 × 16, object pixel 12 nm: ready to load."
+    np.testing.assert_allclose(dock._opened.scan.positions, places)
+
+
+def test_the_known_test_data_of_ptychonn_need_the_object_pixel_alone(
+    dock, shared_data, qtbot
+) -> None:
+    choose(qtbot, dock, shared_data / "ptychonn_scan235" / "test235_truncated.npz")
+    assert "the object pixel is not known" in dock.status.text()
+    with qtbot.waitSignal(dock.runner.finished, timeout=READ_MS):
+        qtbot.keyClicks(dock.form.object_pixel, "12")
+    assert dock.load.isEnabled()
+    assert "object pixel 12 nm: ready to load." in dock.status.text()
+
+
+def test_a_near_field_scan_is_no_scan_that_is_ready(dock, cxi, tmp_path, qtbot) -> None:
+    path = tmp_path / "near.cxi"
+    path.write_bytes(cxi.read_bytes())
+    with h5py.File(path, "a") as file:
+        file["lab/near_field"] = 1
+    choose(qtbot, dock, path)
+    assert "NEAR FIELD, which can be loaded but not reconstructed" in dock.status.text()
+    assert "ready" not in dock.status.text()
+    qtbot.mouseClick(dock.load, Qt.MouseButton.LeftButton)
+    assert "reconstruct it next" not in dock.status.text()
+
+
+def test_another_file_is_shown_from_its_top_with_its_fields_folded_up(
+    dock, cxi, tmp_path, qtbot
+) -> None:
+    other = tmp_path / "other.cxi"
+    other.write_bytes(cxi.read_bytes())
+    dock.resize(360, 420)
+    dock.show()
+    choose(qtbot, dock, cxi)
+    for fold in dock.form.folds.values():
+        fold.set_open(True)
+    bar = dock.findChild(QScrollArea).verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 400)
+    # The mask editor keeps the column long enough to stay where it was.
+    bar.setValue(bar.maximum())
+    choose(qtbot, dock, other)
+    assert not any(fold.is_open() for fold in dock.form.folds.values())
+    qtbot.waitUntil(lambda: bar.value() <= dock.file.y())
+    assert dock.text.mapTo(dock, QPoint(0, 0)).y() >= 0
+
+
+def test_a_file_of_weights_is_no_scan_and_says_how_it_is_imported(dock, tmp_path, qtbot) -> None:
+    path = tmp_path / "model.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model/data.pkl", b"weights")
+    choose(qtbot, dock, path)
+    said = dock.status.text()
+    assert "it holds no dataset with more than one value: it is no scan" in said
+    assert "imported with 'Manage… > Import…' beside the list of networks" in said
+    assert "nothing" not in said

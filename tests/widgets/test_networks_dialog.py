@@ -17,10 +17,14 @@ from napari_ptychonn.network import folders
 from napari_ptychonn.network.card import NetworkCard
 from napari_ptychonn.network.store import store_network
 from napari_ptychonn.network.weights import build_module, read_card, save_network
+from napari_ptychonn.simulation.settings import SimulationSettings
+from napari_ptychonn.simulation.simulate import simulate
 from napari_ptychonn.widgets import network_rows
+from napari_ptychonn.widgets.finetune_form import FinetuneForm
 from napari_ptychonn.widgets.folder_watch import FolderWatch
 from napari_ptychonn.widgets.network_box import BUNDLED, FROM_FILE, NetworkBox
 from napari_ptychonn.widgets.networks_dialog import NetworksDialog
+from napari_ptychonn.widgets.reconstruct_form import ReconstructForm
 
 CARD = NetworkCard(
     name="any",
@@ -70,6 +74,15 @@ def open_dialog(box: NetworkBox, qtbot) -> NetworksDialog:
 
 def make(name: str, card: NetworkCard = CARD) -> None:
     store_network(name, card, build_module(card))
+
+
+def a_form(kind, qtbot):
+    """The form of a dock, to which only its network can be wrong."""
+    form = kind()
+    qtbot.addWidget(form)
+    if kind is FinetuneForm:
+        form.offer_scans([simulate(SimulationSettings(size=32, points=60, seed=1)).scan], [])
+    return form
 
 
 def offered(box: NetworkBox) -> list[str]:
@@ -181,6 +194,78 @@ def test_deleting_asks_first_and_then_goes_back_to_the_bundled_network(
     assert not list(own.iterdir())
     assert "lab" not in listed(dialog)
     assert box.network() == BUNDLED
+
+
+def test_every_box_follows_a_renamed_and_a_deleted_network(box, own, qtbot):
+    make("lab")
+    form = a_form(FinetuneForm, qtbot)
+    box.select("lab")
+    form.network.select("lab")
+    dialog = open_dialog(box, qtbot)
+    dialog.rename("lab", "beamline 2")
+    settled(dialog, qtbot, "is called 'beamline 2' now")
+    assert box.network() == form.network.network() == "beamline 2"
+    dialog.remove("beamline 2")
+    settled(dialog, qtbot, "'beamline 2' is deleted")
+    assert box.network() == form.network.network() == BUNDLED
+    assert form.problem() == ""
+    # The next session starts with it, too.
+    again = a_form(FinetuneForm, qtbot)
+    assert again.network.network() == BUNDLED
+
+
+@pytest.mark.parametrize("kind", [ReconstructForm, FinetuneForm])
+def test_a_form_says_that_its_network_is_gone_and_that_it_is_back(kind, own, qtbot):
+    form = a_form(kind, qtbot)
+    make("lab")
+    form.network.select("lab")
+    assert form.problem() == ""
+    with qtbot.waitSignal(form.changed, timeout=WAIT_MS):
+        (own / "lab.safetensors").unlink()
+    said = "The network 'lab' is not there: choose another, or import one with 'Manage… > Import…'."
+    assert form.problem() == said
+    with qtbot.waitSignal(form.changed, timeout=WAIT_MS):
+        make("lab")
+    assert form.problem() == ""
+    form.network.select("")
+    form.network.select(str(own / "lab.safetensors"))
+    assert form.problem() == ""
+
+
+def test_a_broken_network_is_a_problem_until_another_file_takes_its_place(box, own, qtbot):
+    own.mkdir(parents=True)
+    (own / "lab.safetensors").write_bytes(b"no")
+    box.select("lab")
+    assert box.problem() == ""  # nobody has looked inside yet
+    dialog = open_dialog(box, qtbot)
+    assert "'lab' is broken" in box.problem()
+    dialog.select("lab")
+    assert "not a readable" in dialog.card.item(0, 1).text()
+    press(dialog.close_button, qtbot)
+    (own / "lab.safetensors").unlink()
+    make("lab")
+    qtbot.waitUntil(lambda: box.problem() == "", timeout=WAIT_MS)
+    assert "lab" in offered(box)
+
+
+def test_a_name_that_is_too_long_is_not_repeated_whole(box, own, qtbot, shown):
+    make("lab")
+    dialog = open_dialog(box, qtbot)
+    dialog.rename("lab", 300 * "x")
+    settled(dialog, qtbot, "cannot be a file name")
+    assert "100 at most" in dialog.status.text()
+    assert 50 * "x" not in dialog.status.text()
+    qtbot.waitUntil(lambda: len(shown) == 1, timeout=WAIT_MS)
+    assert 50 * "x" not in shown[0]
+
+
+def test_the_rows_of_the_list_end_where_the_list_ends(box, own, qtbot):
+    make("lab")
+    dialog = open_dialog(box, qtbot)
+    header = dialog.list.horizontalHeader()
+    qtbot.waitUntil(lambda: header.length() >= header.width(), timeout=2_000)
+    dialog.resize(1_000, 600)
+    qtbot.waitUntil(lambda: header.length() >= header.width() > 800, timeout=2_000)
 
 
 def test_an_exported_network_is_imported_under_the_given_name(

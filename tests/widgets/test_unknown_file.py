@@ -375,3 +375,14 @@ def test_a_recipe_that_fits_several_groups_is_offered_once_for_each(dock, tmp_pa
     assert dock.recipe.name() == dock.recipe.applied == "day"
     qtbot.mouseClick(dock.recipe.delete_button, Qt.MouseButton.LeftButton)
     assert recipes.stored().recipes == ()
+
+
+def test_frames_alone_are_not_guessed_to_be_the_patterns(dock, tmp_path, qtbot) -> None:
+    # Chosen by name they would be this file's alone, and the files of a series not be joined.
+    path = tmp_path / "frames_0001.h5"
+    with h5py.File(path, "w") as file:
+        file["entry/data/data"] = np.random.default_rng(1).poisson(3, (N, 16, 16))
+    choose(qtbot, dock, path)
+    assert "missing are positions" in dock.status.text()
+    assert dock.form.files.chosen() == {}
+    assert dock.pattern_label.text() == "mean of 16, as stored"

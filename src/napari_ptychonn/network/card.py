@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from napari_ptychonn.errors import NetworkError
+from napari_ptychonn.network.folders import HOW_TO_IMPORT
 
 __all__ = ["CARD_VERSION", "INPUTS", "NetworkCard", "Preprocessing"]
 
@@ -125,8 +126,8 @@ class NetworkCard:
             The JSON is no card, or one of a newer format; or (to run) that of a network that
             must be shown something else than networks of its family are today.
         """
-        remedy = "use a network file written by this program, or import foreign weights with "
-        remedy += "'napari-ptychonn networks import'"
+        remedy = "use a network file written by this program, or import foreign weights "
+        remedy += HOW_TO_IMPORT
         try:
             fields = json.loads(text)
             version = fields.pop("card_version")

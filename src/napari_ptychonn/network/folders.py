@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -11,9 +12,13 @@ import platformdirs
 from napari_ptychonn.errors import NetworkError
 
 __all__ = [
+    "FOREIGN",
+    "HOW_TO_IMPORT",
+    "NAME_RULE",
     "NETWORKS_VARIABLE",
     "SUFFIX",
     "bundled_folder",
+    "is_usable_name",
     "network_files",
     "resolve",
     "user_folder",
@@ -22,6 +27,14 @@ __all__ = [
 NETWORKS_VARIABLE = "NAPARI_PTYCHONN_NETWORKS"
 """Environment variable that moves the user's networks to another folder."""
 SUFFIX = ".safetensors"
+FOREIGN = (".pth", ".pt", ".ckpt")
+"""Endings of weights that other programs write; they have no card."""
+HOW_TO_IMPORT = (
+    "with 'Manage… > Import…' beside the list of networks, or with "
+    "'napari-ptychonn networks import FILE'"
+)
+"""In the window, and in the shell: who reads an error may be in either."""
+NAME_RULE = "use letters, digits, spaces, and . + - _ between them, 100 at most"
 
 
 def bundled_folder() -> Path:
@@ -35,6 +48,11 @@ def user_folder() -> Path:
     if chosen:
         return Path(chosen).expanduser()
     return Path(platformdirs.user_data_dir("napari-ptychonn", appauthor=False)) / "networks"
+
+
+def is_usable_name(name: str) -> bool:
+    """Whether a network may be called so: its name is that of its file, by :data:`NAME_RULE`."""
+    return re.fullmatch(r"\w[\w .+-]{0,98}\w|\w", name) is not None
 
 
 def network_files(folder: Path) -> list[Path]:
@@ -61,10 +79,10 @@ def resolve(name_or_path: str | Path) -> Path:
             if file.stem == name_or_path:
                 return file
     path = Path(name_or_path).expanduser()
-    if path.suffix in {".pth", ".pt", ".ckpt"} and path.is_file():
+    if path.suffix in FOREIGN and path.is_file():
         raise NetworkError(
             "network", path, "is foreign weights without a card",
-            remedy="import it first: napari-ptychonn networks import FILE",
+            remedy=f"import it first, {HOW_TO_IMPORT}",
         )  # fmt: skip
     if path.is_file():
         return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from napari_ptychonn.errors import NetworkError, OutputError
 from napari_ptychonn.network import folders
 from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.network.folders import SUFFIX, resolve
+from napari_ptychonn.network.folders import NAME_RULE, SUFFIX, is_usable_name, resolve
 from napari_ptychonn.network.foreign import Layout, import_foreign
 from napari_ptychonn.network.weights import load_network, read_card, read_state, save_network
 
@@ -30,6 +29,9 @@ __all__ = [
     "resolve",
     "store_network",
 ]
+
+MOST_SHOWN = 40
+"""Letters of a name that is too long: all of them would hide what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +263,10 @@ def _own(name: str) -> NetworkEntry:
 
 
 def _free_path(name: str, *, replace_existing: bool = False) -> Path:
-    if not re.fullmatch(r"\w[\w .+-]{0,98}\w|\w", name):
+    if not is_usable_name(name):
+        shown = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}…"
         raise NetworkError(
-            "name", None, f"'{name}' cannot be a file name",
-            remedy="use letters, digits, spaces, and . + - _ between them, 100 at most",
+            "name", None, f"'{shown}' cannot be a file name", remedy=NAME_RULE
         )  # fmt: skip
     path = folders.user_folder() / f"{name}{SUFFIX}"
     for entry in list_networks():

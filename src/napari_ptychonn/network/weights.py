@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from napari_ptychonn.errors import NetworkError, OutputError
 from napari_ptychonn.network.card import NetworkCard
-from napari_ptychonn.network.folders import resolve
+from napari_ptychonn.network.folders import HOW_TO_IMPORT, resolve
 from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.network.ptychonn import PtychoNN
 
@@ -35,10 +35,7 @@ __all__ = [
 ]
 
 CARD_KEY = "card"
-NOT_OURS = (
-    "use a network file written by this program, or import foreign weights with "
-    "'napari-ptychonn networks import'"
-)
+NOT_OURS = f"use a network file written by this program, or import foreign weights {HOW_TO_IMPORT}"
 
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_ptychonn.scan.blind import blind_pixels, leave_out
 from napari_ptychonn.scan.model import PatternSource
 
-__all__ = ["looks_like_amplitudes"]
+__all__ = ["looks_like_amplitudes", "sampled_values", "step_of"]
 
 _PATTERNS = 12
 _PIXELS = 20_000
@@ -42,6 +42,18 @@ def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
         True: square roots of counts. False: counts, of whatever scale. None: the values
         have no steps, or there are too few of them, and do not tell.
     """
+    values = sampled_values(patterns)
+    if not values.size:
+        return None
+    if np.array_equal(values, np.rint(values)):
+        return False
+    if step_of(values) is not None:
+        return False
+    return None if step_of(np.square(values)) is None else True
+
+
+def sampled_values(patterns: PatternSource) -> NDArray[np.float64]:
+    """Positive values (K,) of some patterns of a scan, without those of blind pixels."""
     n_points = patterns.shape[0]
     affordable = max(2, _ALL_PIXELS // (patterns.shape[1] * patterns.shape[2]))
     count = min(n_points, _PATTERNS, affordable)
@@ -53,25 +65,18 @@ def looks_like_amplitudes(patterns: PatternSource) -> bool | None:
         lit = counted.read(np.array([number]))
         lit = lit[lit > 0]
         parts.append(lit[:: -(-lit.size // _PIXELS) or 1].astype(np.float64))
-    values = np.concatenate(parts)
-    if not values.size:
-        return None
-    if np.array_equal(values, np.rint(values)):
-        return False
-    if _has_steps(values):
-        return False
-    return True if _has_steps(np.square(values)) else None
+    return np.concatenate(parts)
 
 
-def _has_steps(values: NDArray[np.float64]) -> bool:
-    """Whether the small ones of positive values are whole multiples of one of them, or of a part.
+def step_of(values: NDArray[np.float64]) -> float | None:
+    """What the small ones of positive values (K,) are whole multiples of: one of them, or a part.
 
     Large ones are left out: there float32 is as coarse as the steps, and pixels that
-    were binned or corrected are many.
+    were binned or corrected are many. None: they have no steps.
     """
     levels = _levels(values)
     if len(levels) < _FEWEST_LEVELS:
-        return False
+        return None
     gap = float(np.diff(levels).min())
     for first in (float(levels[0]), gap):
         for divisor in _DIVISORS:
@@ -79,8 +84,9 @@ def _has_steps(values: NDArray[np.float64]) -> bool:
             steps = levels[levels < _MOST_STEPS * step] / step
             few = len(steps) < _FEWEST_LEVELS or len(steps) < 0.2 * min(len(levels), _MOST_STEPS)
             if not few and np.mean(np.abs(steps - np.rint(steps)) < _OFF) >= _ALL:
-                return True
-    return False
+                whole = np.rint(steps)
+                return float(step * (steps @ whole) / (whole @ whole))
+    return None
 
 
 def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:

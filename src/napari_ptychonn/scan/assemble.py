@@ -22,6 +22,7 @@ from napari_ptychonn.scan.model import HC_EV_M, Geometry, LengthUnit, Provenance
 from napari_ptychonn.scan.near_field import near_field_reason
 from napari_ptychonn.scan.options import ScanOptions
 from napari_ptychonn.scan.orientation import detect_dc, orientation_note, to_convention
+from napari_ptychonn.scan.photon_scale import in_photons
 from napari_ptychonn.scan.raster import raster_positions
 from napari_ptychonn.scan.selected import match_numbers
 from napari_ptychonn.scan.sidefiles import read_positions, read_probe
@@ -119,6 +120,8 @@ def assemble(contents: Contents, path: Path, format_name: str, options: ScanOpti
         probe_is_guess=contents.probe is not None and contents.probe_is_guess,
         near_field=near_field,
     )
+    scan, scaled = in_photons(scan, None if background is None else contents.patterns)
+    notes += [] if scaled is None else [scaled]
     scan = replace(scan, provenance=replace(scan.provenance, assumptions=tuple(notes)))
     check_scan(scan)
     if options.crop is not None:

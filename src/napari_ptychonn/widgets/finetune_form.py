@@ -158,7 +158,7 @@ class FinetuneForm(QWidget):
             return "Check a scan to learn from."
         if self.teacher.currentData() == "labels" and self.labels.labels() is None:
             return "Choose the reconstruction to learn from: a file, or one in this viewer."
-        return ""
+        return self.network.problem()
 
     def offer_devices(self, devices: Iterable[tuple[str, str]]) -> None:
         """Offer devices, given as name and label; the chosen one stays chosen."""
@@ -249,6 +249,7 @@ class FinetuneForm(QWidget):
 
     def _listen(self) -> None:
         self.network.chosen.connect(self._tell)
+        self.network.judged.connect(self.changed)
         self.scans.changed.connect(self._tell)
         self.labels.changed.connect(self._tell)
         for box in (self.teacher, self.preset, self.unit, self.device, self.frozen):

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_ptychonn.network import folders
 from napari_ptychonn.widgets.sentence import Sentence
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class ReportView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._saved_as = ""
+        self._improved, self._saving = False, False
+        self._misnamed = ""
         self.verdict, self.steps, self.messages = Sentence(), Sentence(), Sentence()
         self.status = Sentence()
         self.figures = {(row, column): QLabel() for row in ROWS for column in ("before", "after")}
@@ -59,6 +62,7 @@ class ReportView(QWidget):
         self._lay_out()
         self.save.clicked.connect(lambda: self.save_asked.emit(self.name.text().strip()))
         self.name.returnPressed.connect(self.save.click)
+        self.name.textChanged.connect(self._show_readiness)
         self.use.clicked.connect(lambda: self.use_asked.emit(self._saved_as))
         self.clear()
 
@@ -86,7 +90,8 @@ class ReportView(QWidget):
         self.messages.setText("\n".join(result.messages))
         self.name.setText(name)
         self.status.clear()
-        self._offer_saving(result.improved)
+        self._improved = result.improved
+        self._show_readiness()
         self.use.setEnabled(False)
 
     def clear(self) -> None:
@@ -98,13 +103,14 @@ class ReportView(QWidget):
         for words in (self.steps, self.messages, self.status):
             words.clear()
         self.name.clear()
-        self._offer_saving(False)
+        self._improved = False
+        self._show_readiness()
         self.use.setEnabled(False)
 
     def show_saving(self, is_saving: bool) -> None:
         """Offer nothing while the network is written."""
-        self.save.setEnabled(not is_saving)
-        self.name.setEnabled(not is_saving)
+        self._saving = is_saving
+        self._show_readiness()
         if is_saving:
             self.status.setText("Saving…")
 
@@ -117,10 +123,18 @@ class ReportView(QWidget):
             "started from is as it was."
         )
 
-    def _offer_saving(self, is_better: bool) -> None:
-        self.save.setEnabled(is_better)
-        self.name.setEnabled(is_better)
-        self.save.setToolTip("Put it among your own networks" if is_better else "Nothing to save")
+    def _show_readiness(self) -> None:
+        offered = self._improved and not self._saving
+        misnamed = _misnamed(self.name.text().strip()) if self._improved else ""
+        self.name.setEnabled(offered)
+        self.save.setEnabled(offered and not misnamed)
+        self.save.setToolTip(
+            misnamed or ("Put it among your own networks" if self._improved else "Nothing to save")
+        )
+        # Said as long as it is so; what else is said stays.
+        if misnamed or self.status.text() == self._misnamed:
+            self.status.setText(misnamed)
+        self._misnamed = misnamed
 
     def _show_standing(self, column: str, standing: Standing) -> None:
         for row in ROWS:
@@ -162,6 +176,13 @@ def verdict(result: FineTuned) -> str:
     if not math.isfinite(result.before.loss):
         return "It ended before the network was looked at: the network stays as it was."
     return BETTER if result.improved else NO_BETTER
+
+
+def _misnamed(name: str) -> str:
+    """Why a network cannot be called so; empty where it can."""
+    if folders.is_usable_name(name):
+        return ""
+    return f"This cannot be its name: {folders.NAME_RULE}." if name else "Give it a name first."
 
 
 def _in_words(seconds: float) -> str:

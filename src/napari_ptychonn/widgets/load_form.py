@@ -118,12 +118,14 @@ class LoadForm(QWidget):
         self._touched()
 
     def clear(self) -> None:
-        """Leave everything to the file, and say nothing: another file was chosen."""
+        """Leave everything to the file, fold up, and say nothing: another file was chosen."""
         self.set_state(LoadState(energy_unit=self.state().energy_unit))
         before = self.blockSignals(True)
         self.files.clear()
         self.places.clear()
         self.show_found(None)
+        for fold in self.folds.values():
+            fold.set_open(False)
         self._settled.stop()
         self.blockSignals(before)
 

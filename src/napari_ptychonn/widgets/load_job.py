@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from napari_ptychonn.errors import ScanError, SettingsError
 from napari_ptychonn.reconstruction.events import Event, Finished, Progress, ShouldStop
 from napari_ptychonn.scan import recipes
+from napari_ptychonn.scan.container import open_container
 from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.describe import describe_text
+from napari_ptychonn.scan.formats import known_formats
+from napari_ptychonn.scan.formats.entry_data import EntryData
+from napari_ptychonn.scan.formats.generic import Generic
 from napari_ptychonn.scan.glimpse import DatasetGlimpse, Glimpse, glimpse_dataset, glimpse_scan
 from napari_ptychonn.scan.guesses import Guess, guesses
 from napari_ptychonn.scan.model import Scan
@@ -110,7 +114,8 @@ class Look:
 def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iterator[Event[Look]]:
     """Open a scan file and read a few of its patterns.
 
-    Where it cannot be opened and no dataset is chosen, the likely ones are tried.
+    Where it cannot be opened, no format knows it and no dataset is chosen, the likely ones are
+    tried.
 
     Yields
     ------
@@ -138,9 +143,11 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
         return
     except ScanError as error:
         look = replace(look, problem=in_the_window(error), subject=error.subject)
-    if guessed and not should_stop():
-        chosen = {role: guess.dataset for role, guess in guessed.items()}
-        options = replace(options, datasets=chosen)
+    chosen = {role: guess.dataset for role, guess in guessed.items()}
+    likely = replace(options, datasets=chosen) if guessed else options
+    known = _known_as(path, guessed)
+    if guessed and known is None and not should_stop():
+        options = likely
         look = replace(look, guessed=guessed)
         try:
             opened = yield from _open(path, options, should_stop)
@@ -148,7 +155,8 @@ def look_into(path: Path, options: ScanOptions, should_stop: ShouldStop) -> Iter
         except ScanError as error:
             look = replace(look, problem=in_the_window(error), subject=error.subject)
     if look.opened is None and not should_stop():
-        look = replace(look, glimpse=glimpse_scan(path, options), chosen=_chosen(look, options))
+        chosen_text = _chosen(look, options, known)
+        look = replace(look, glimpse=glimpse_scan(path, likely), chosen=chosen_text)
     yield Finished(look, stopped=should_stop())
 
 
@@ -168,8 +176,27 @@ def look_at(path: Path, name: str, _should_stop: ShouldStop) -> Iterator[Event[D
     yield Finished(glimpse_dataset(path, name), stopped=False)
 
 
-def _chosen(look: Look, options: ScanOptions) -> str:
-    lines = [f"{look.path}: {counted(len(look.entries), 'dataset')}, no scan yet"]
+def _known_as(path: Path, guessed: Mapping[str, Guess]) -> str | None:
+    """Name of the format that knows what is what in a file; None: guesses may say more.
+
+    A format knows what no name says (units, conventions, series), which guesses would hide.
+    """
+    with open_container(path) as container:
+        for known in known_formats():
+            try:
+                if not known.detect(container):
+                    continue
+            except ScanError:
+                continue  # a name that is there and leads nowhere
+            by_name = isinstance(known, Generic)
+            frames_only = isinstance(known, EntryData) and "positions" in guessed
+            return None if by_name or frames_only else known.name
+    return None
+
+
+def _chosen(look: Look, options: ScanOptions, known: str | None) -> str:
+    what = f"{known}, " if known else ""
+    lines = [f"{look.path}: {what}{counted(len(look.entries), 'dataset')}, no scan yet"]
     lines += [f"{role.replace('_', ' '):<14} {name}" for role, name in options.datasets.items()]
     return "\n".join(lines)
 

@@ -25,7 +25,7 @@ from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.recipe import Recipe
 from napari_ptychonn.widgets.closing import stop_when_closed
 from napari_ptychonn.widgets.file_line import FileLine
-from napari_ptychonn.widgets.fold import scrolling
+from napari_ptychonn.widgets.fold import bring_into_view, scrolling
 from napari_ptychonn.widgets.jobs import Ended, JobRunner, notify_failure
 from napari_ptychonn.widgets.load_form import LoadForm
 from napari_ptychonn.widgets.load_job import Look, Opened, look_at, look_into
@@ -156,6 +156,7 @@ class LoadScanWidget(QWidget):
         self.form.clear()
         self.recipe.set_applied("")
         self.recipe.offer(())
+        bring_into_view(self.file)
         self._look()
 
     def _look(self) -> None:
@@ -284,7 +285,9 @@ class LoadScanWidget(QWidget):
             add_layers(self._viewer, make_layers(self._opened.layers))
             self._viewer.canvas.overlays.scale_bar.visible = True
             self._viewer.reset_view()
-            self._say(f"{self._opened.scan.name} is in the viewer: reconstruct it next.")
+            scan = self._opened.scan
+            said = f"{scan.name} is in the viewer"
+            self._say(f"{said}: reconstruct it next." if scan.near_field is None else f"{said}.")
 
     def _say(self, text: str) -> None:
         self.status.setText(text)
@@ -301,6 +304,9 @@ def _summary(scan: Scan) -> str:
     if scan.pixel_m is not None:
         sides = dict.fromkeys(f"{side * 1e9:.4g}" for side in scan.pixel_m)
         said += f", object pixel {' × '.join(sides)} nm"
+    if scan.near_field is not None:
+        reason = scan.near_field.removeprefix("near-field scan: ")
+        return f"{said}. NEAR FIELD, which can be loaded but not reconstructed: {reason}."
     return f"{said}: ready to load."
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QApplication,
     QComboBox,
     QFileDialog,
     QHBoxLayout,
@@ -26,6 +28,7 @@ __all__ = ["NetworkBox", "keep_narrow"]
 BUNDLED = ReconstructionSettings().network
 FROM_FILE = "from a file…"
 HINT = "The network that predicts the patches"
+BRING_ONE = "import one with 'Manage… > Import…'"
 
 
 class NetworkBox(QWidget):
@@ -35,14 +38,19 @@ class NetworkBox(QWidget):
     ----------
     chosen : Signal
         Another network was chosen.
+    judged : Signal
+        What :meth:`problem` says is different.
     """
 
     chosen = Signal()
+    judged = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._network = ""
-        self._said: Mapping[str, tuple[str, bool]] = {}
+        self._problem = ""
+        self._files: dict[str, Path] = {}
+        self._said: dict[str, _Said] = {}
         self._runner = runner = JobRunner(self)
         self.destroyed.connect(lambda: runner.shutdown())
         self._dialog: NetworksDialog | None = None
@@ -60,6 +68,10 @@ class NetworkBox(QWidget):
         """Name of the network, or the path of its file."""
         return self._network
 
+    def problem(self) -> str:
+        """Why nothing can be computed with the network, as far as is known; empty where it can."""
+        return self._problem
+
     def select(self, network: str) -> None:
         """Choose a network by name or path; one that is not offered is added."""
         changed = network != self._network
@@ -70,26 +82,27 @@ class NetworkBox(QWidget):
 
     def explain(self, texts: Sequence[tuple[str, str, bool]]) -> None:
         """Say about networks, given as name, text and whether it works, what they are."""
-        self._said = {name: (text, works) for name, text, works in texts}
+        self._read_folders()
+        self._said = {name: _Said(text, works, self._stamp(name)) for name, text, works in texts}
         self.refresh()
 
     def refresh(self) -> None:
         """Offer what lies in the folders now; the chosen one stays chosen."""
+        self._read_folders()
         box = self.box
         blocked = box.blockSignals(True)
         box.clear()
-        for folder in (folders.bundled_folder(), folders.user_folder()):
-            for path in folders.network_files(folder):
-                if box.findData(path.stem) < 0:
-                    self._add(path.stem)
+        for name in self._files:
+            self._add(name)
         if self._network and box.findData(self._network) < 0:
-            self._add(self._network, found=Path(self._network).is_file())
+            self._add(self._network)
         box.addItem(FROM_FILE, None)
         if not self._network and box.count() > 1:
             self._network = box.itemData(0)
         box.setCurrentIndex(box.findData(self._network) if self._network else -1)
-        box.setToolTip(self._said.get(self._network, (HINT, True))[0])
+        box.setToolTip(self._about(self._network, HINT).text)
         box.blockSignals(blocked)
+        self._judge()
 
     def show_networks(self) -> NetworksDialog:
         """Show the person's networks, to choose, rename, delete, export and import them."""
@@ -113,11 +126,46 @@ class NetworkBox(QWidget):
         row.addWidget(self.box, 1)
         row.addWidget(self.manage)
 
-    def _add(self, network: str, *, found: bool = True) -> None:
-        text, works = self._said.get(network, (network, True))
-        name = Path(network).name if works else f"{network} (broken)"
-        self.box.addItem(name if found else f"{network} (not found)", network)
-        self.box.setItemData(self.box.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+    def _read_folders(self) -> None:
+        self._files = {}
+        for folder in (folders.bundled_folder(), folders.user_folder()):
+            for path in folders.network_files(folder):
+                self._files.setdefault(path.stem, path)
+
+    def _add(self, network: str) -> None:
+        about = self._about(network, network)
+        name = Path(network).name if about.works else f"{network} (broken)"
+        self.box.addItem(name if self._is_there(network) else f"{network} (not found)", network)
+        self.box.setItemData(self.box.count() - 1, about.text, Qt.ItemDataRole.ToolTipRole)
+
+    def _judge(self) -> None:
+        network, problem = self._network, ""
+        if not network:
+            problem = f"There is no network: {BRING_ONE}."
+        elif not self._is_there(network):
+            problem = f"The network '{network}' is not there: choose another, or {BRING_ONE}."
+        elif not self._about(network, "").works:
+            problem = f"The network '{network}' is broken, and 'Manage…' says how: choose another."
+        if problem != self._problem:
+            self._problem = problem
+            self.judged.emit()
+
+    def _is_there(self, network: str) -> bool:
+        return network in self._files or Path(network).expanduser().is_file()
+
+    def _about(self, network: str, otherwise: str) -> _Said:
+        """What was said of a network, as long as its file is the one that was looked at."""
+        said = self._said.get(network)
+        if said is None or said.stamp != self._stamp(network):
+            return _Said(otherwise, works=True, stamp=None)
+        return said
+
+    def _stamp(self, network: str) -> tuple[int, int] | None:
+        try:
+            found = self._files[network].stat()
+        except (KeyError, OSError):
+            return None
+        return found.st_mtime_ns, found.st_size
 
     def _follow(self) -> None:
         # An open list is not changed under the person's hand: it is read anew when opened.
@@ -134,15 +182,29 @@ class NetworkBox(QWidget):
         self.select(path or self._network)
 
     def _renamed(self, name: str, new_name: str) -> None:
-        if self._network == name:
-            self.select(new_name)
+        for box in _all_boxes():
+            if box.network() == name:
+                box.select(new_name)
 
     def _removed(self, name: str) -> None:
-        if self._network == name:
-            self.select(BUNDLED)
+        self._renamed(name, BUNDLED)
 
     def _forget_dialog(self) -> None:
         self._dialog = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was found in a network's file, and when it was written and how large it was then."""
+
+    text: str
+    works: bool
+    stamp: tuple[int, int] | None
+
+
+def _all_boxes() -> list[NetworkBox]:
+    """Those of all docks and windows: all of them offer the same networks."""
+    return [widget for widget in QApplication.allWidgets() if isinstance(widget, NetworkBox)]
 
 
 class _Box(QComboBox):

@@ -34,7 +34,8 @@ __all__ = ["NetworksDialog"]
 
 SIZE = (720, 560)
 COLUMNS = ("Name", "Kind", "Family", "Made from", "Date", "Size")
-OFFERED = f"Networks (*{folders.SUFFIX} *.pth *.pt *.ckpt);;All files (*)"
+ENDINGS = " ".join(f"*{ending}" for ending in (folders.SUFFIX, *folders.FOREIGN))
+OFFERED = f"Networks ({ENDINGS});;All files (*)"
 SETTLED_MS = 100
 WIDEST_KEY_PX = 200
 
@@ -135,7 +136,10 @@ class NetworksDialog(QDialog):
             table.setShowGrid(False)
             _header(table.verticalHeader()).hide()
         self.list.setHorizontalHeaderLabels(COLUMNS)
-        _header(self.list.horizontalHeader()).setStretchLastSection(True)
+        # A column that is fitted once the list is filled would not stretch any more.
+        columns = _header(self.list.horizontalHeader())
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        columns.setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
         self.list.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         _header(self.card.horizontalHeader()).hide()
@@ -222,7 +226,6 @@ class NetworksDialog(QDialog):
         for number, row in enumerate(self._rows):
             for column, text in enumerate(row.cells):
                 self.list.setItem(number, column, QTableWidgetItem(text))
-        self.list.resizeColumnsToContents()
         self.select(wanted)
         self._show_card()
 
@@ -275,7 +278,7 @@ class NetworksDialog(QDialog):
         row = self.chosen()
         if row is None:
             return
-        question = f"Delete '{row.name}' for good? Where it is chosen, another must be chosen."
+        question = f"Delete '{row.name}' for good? Where it is chosen, the bundled one takes over."
         if QMessageBox.question(self, "Delete", question) == QMessageBox.StandardButton.Yes:
             self.remove(row.name)
 

@@ -30,7 +30,7 @@ from napari_ptychonn.widgets.layers import LiveObject, add_reconstruction, scans
 from napari_ptychonn.widgets.mask_layers import painted
 from napari_ptychonn.widgets.offer_search import OfferSearch
 from napari_ptychonn.widgets.offers import Offers
-from napari_ptychonn.widgets.reconstruct_form import NOTHING_TO_SWEEP, ReconstructForm
+from napari_ptychonn.widgets.reconstruct_form import ReconstructForm
 from napari_ptychonn.widgets.reconstruct_job import Order, reconstruction_events
 from napari_ptychonn.widgets.reconstruct_state import settings_from
 from napari_ptychonn.widgets.region import region_from_shapes
@@ -76,6 +76,7 @@ class ReconstructWidget(QWidget):
         self._later: list[tuple[Ended, LiveObject | None]] = []
         self._said_of: Scan | None = None
         self._is_refused = False
+        self._reason = ""
         self._soon = QTimer(self)
         self.form = ReconstructForm()
         self.run = QPushButton("Reconstruct")
@@ -180,8 +181,9 @@ class ReconstructWidget(QWidget):
         self.cancel.setEnabled(running and not self.runner.cancelling)
         self.form.setEnabled(not running)
         self.reset.setEnabled(not running)
-        if not running and (reason or self.status.text() in (NO_SCAN, NOTHING_TO_SWEEP)):
+        if not running and (reason or self.status.text() == self._reason):
             self.status.setText(reason)
+        self._reason = reason
 
     def _start(self) -> None:
         scan = self._scan()

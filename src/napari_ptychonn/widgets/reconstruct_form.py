@@ -106,7 +106,7 @@ class ReconstructForm(QWidget):
     def problem(self) -> str:
         """Why nothing can be reconstructed with what the fields say; empty where it can."""
         nothing = _number(self.passes) == 0 and self.start.chosen() is None
-        return NOTHING_TO_SWEEP if nothing else ""
+        return NOTHING_TO_SWEEP if nothing else self.network.problem()
 
     def offer_devices(self, devices: Iterable[tuple[str, str]]) -> None:
         """Offer devices, given as name and label; the chosen one stays chosen."""
@@ -195,6 +195,7 @@ class ReconstructForm(QWidget):
 
     def _listen(self) -> None:
         self.network.chosen.connect(self._tell)
+        self.network.judged.connect(self.changed)
         self.start.changed.connect(self._tell)
         for box in (self.scan, self.device, self.region):
             box.currentIndexChanged.connect(self._tell)

@@ -27,6 +27,8 @@ from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
 __all__ = ["Generic"]
 
+NETWORKS = (".pth", ".pt", ".ckpt")
+"""Weights of networks, which are zip files as npz ones are, and are easily taken for scans."""
 AMPLITUDES = ("diffamp", "diff3d", "diffraction")
 """Names under which some programs store amplitudes (square roots of counts)."""
 
@@ -103,12 +105,23 @@ def _no_patterns(container: Container, infos: Sequence[DatasetInfo]) -> ScanErro
         lost = lost_link(container.file, container.path)
         if lost is not None:
             return lost
-    listed = ", ".join(f"{info.path} {info.shape}" for info in infos[:10] if info.shape)
+    with_shape = [info for info in infos if info.shape]
+    if not with_shape:
+        return _no_scan(container)
+    listed = ", ".join(f"{info.path} {info.shape}" for info in with_shape[:10])
     problem = "it is not known which dataset holds the patterns"
-    remedy = f"choose it with --dataset patterns=/PATH among {listed or 'nothing'}"
+    remedy = f"choose it with --dataset patterns=/PATH among {listed}"
     likely = [f"{role}={guess.dataset!r}" for role, guess in guesses_of(infos).items()]
     remedy += f"; likely are {', '.join(likely)}" if likely else ""
     return ScanError("patterns", container.path, problem, remedy=remedy)
+
+
+def _no_scan(container: Container) -> ScanError:
+    problem, remedy = "it holds no dataset with more than one value: it is no scan", ""
+    if container.path.suffix.lower() in NETWORKS:
+        remedy = "; the weights of a network are imported with 'Manage… > Import…' beside the "
+        remedy += "list of networks, or with 'napari-ptychonn networks import FILE'"
+    return ScanError("patterns", container.path, problem, remedy=f"choose a scan file{remedy}")
 
 
 def _are_amplitudes(
