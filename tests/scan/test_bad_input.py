@@ -219,3 +219,10 @@ def test_a_zip_file_without_arrays_is_no_scan(tmp_path, name, has_hint):
     with pytest.raises(ScanError, match="it is no scan") as caught:
         open_scan(tmp_path / name)
     assert ("networks import FILE" in caught.value.remedy) == has_hint
+
+
+@pytest.mark.parametrize("name", ["net.safetensors", "net.pth"])
+def test_the_weights_of_a_network_are_said_to_be_imported(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"\x80\x02weights of a network")
+    assert "Manage… > Import…" in refused(path)

@@ -275,7 +275,8 @@ def _free_path(name: str, *, replace_existing: bool = False) -> Path:
         if entry.bundled or not replace_existing:
             raise NetworkError(
                 "name", entry.path, f"there is a network '{entry.path.stem}' already",
-                remedy="choose another name, or remove that network first",
+                remedy="choose another name"
+                + ("" if entry.bundled else ", or remove that network first"),
             )  # fmt: skip
         path = entry.path
     return path

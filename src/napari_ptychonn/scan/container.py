@@ -121,6 +121,8 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         raise ScanError(SCAN_FILE, path, problem, remedy=remedy)
     if not is_hdf5:
         remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs), an npz or a MATLAB file"
+        if path.suffix.lower() in (".safetensors", ".pth", ".pt", ".ckpt"):
+            remedy += "; a network is imported with 'Manage… > Import…', or 'networks import'"
         problem = "it is neither HDF5 nor npz nor MATLAB" if start else "it is empty"
         raise ScanError(SCAN_FILE, path, problem, remedy=remedy)
     try:

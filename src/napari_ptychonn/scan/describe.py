@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_ptychonn.scan.model import Scan
 from napari_ptychonn.scan.orientation import orientation_text
-from napari_ptychonn.words import counted
+from napari_ptychonn.words import counted, rounded
 
 __all__ = ["describe", "describe_text"]
 
@@ -74,11 +74,12 @@ def describe_text(scan: Scan) -> str:
     extent, step = facts[f"extent_{scan.unit}"], facts[f"step_{scan.unit}"]
     if scan.unit == "m":
         lines.append(
-            f"positions   {extent[0] * 1e6:.3g} × {extent[1] * 1e6:.3g} µm, "
-            f"step {step * 1e9:.3g} nm"
+            f"positions   {rounded(extent[0] * 1e6)} × {rounded(extent[1] * 1e6)} µm, "
+            f"step {rounded(step * 1e9)} nm"
         )
     else:
-        lines.append(f"positions   {extent[0]:.4g} × {extent[1]:.4g} px, step {step:.3g} px")
+        sides = " × ".join(rounded(side, 4) for side in extent)
+        lines.append(f"positions   {sides} px, step {rounded(step)} px")
     if scan.geometry is not None:
         pitch = scan.geometry.detector_pixel_m
         lines.append(
@@ -86,7 +87,8 @@ def describe_text(scan: Scan) -> str:
             f"detector pixel {pitch[0] * 1e6:.4g} × {pitch[1] * 1e6:.4g} µm"
         )
     if scan.pixel_m is not None:
-        lines.append(f"pixel       {scan.pixel_m[0] * 1e9:.4g} × {scan.pixel_m[1] * 1e9:.4g} nm")
+        sides = " × ".join(rounded(side * 1e9, 4) for side in scan.pixel_m)
+        lines.append(f"pixel       {sides} nm")
     else:
         lines.append("pixel       not recorded, lengths are in pixels")
     lines.append(f"probe       {_probe_words(scan)}")

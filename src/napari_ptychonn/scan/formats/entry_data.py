@@ -100,7 +100,7 @@ def _require_told(
     if not has_positions:
         missing.append("positions (--positions FILE, or --raster ROWS,COLUMNS,STEP)")
     if unit is None:
-        missing.append("their unit (--positions-unit)")
+        missing.append("the unit of the positions (--positions-unit)")
     if options.pixel_m is None and unit not in ("px", "pixel", "pixels"):
         told = {
             "--energy-ev": options.energy_ev,
