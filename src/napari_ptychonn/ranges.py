@@ -12,7 +12,7 @@ from napari_ptychonn.errors import SettingsError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["make_plain", "require", "require_seed"]
+__all__ = ["is_whole", "make_plain", "require", "require_seed"]
 
 
 def make_plain(settings: DataclassInstance) -> None:
@@ -35,6 +35,11 @@ def require(holds: bool, name: str, value: object, remedy: str) -> None:
         raise SettingsError(name, None, f"{value} is out of range", remedy=remedy)
 
 
+def is_whole(value: object, least: int = 0) -> bool:
+    """Whether a value is a whole number, of at least so much."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def require_seed(seed: int) -> None:
     """Refuse what no generator of random numbers takes.
 
@@ -43,4 +48,5 @@ def require_seed(seed: int) -> None:
     SettingsError
         It is negative, or too large.
     """
-    require(0 <= seed < 2**63, "seed", seed, "give a whole number, 0 or more")
+    fits = is_whole(seed) and seed < 2**63
+    require(fits, "seed", seed, "give a whole number, 0 or more")

@@ -46,3 +46,11 @@ def test_numbers_of_numpy_come_back_from_the_file(simulation, network, tmp_path)
     for seed in (-1, 2**70):
         with pytest.raises(SettingsError, match=f"seed: {seed} is out of range"):
             replace(QUICK, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"sweeps": "many"}, {"passes": None}, {"seed": "a"}, {"fraction": "all"}]
+)
+def test_what_is_no_number_is_refused_by_name(wrong):
+    with pytest.raises(SettingsError, match=f"{next(iter(wrong))}: .* is out of range"):
+        replace(QUICK, **wrong)

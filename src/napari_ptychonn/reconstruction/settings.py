@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from napari_ptychonn.ranges import make_plain, require, require_seed
+from napari_ptychonn.ranges import is_whole, make_plain, require, require_seed
 
 __all__ = ["Auto", "ReconstructionSettings", "Region"]
 
@@ -82,12 +82,13 @@ class ReconstructionSettings:
         """
         make_plain(self)
         require_seed(self.seed)
-        require(0 < self.fraction <= 1, "fraction", self.fraction, "give 0 < fraction <= 1")
+        is_share = isinstance(self.fraction, int | float) and 0 < self.fraction <= 1
+        require(is_share, "fraction", self.fraction, "give 0 < fraction <= 1")
         for name in ("passes", "probe_rounds", "sweeps"):
             value = getattr(self, name)
-            require(value == "auto" or value >= 0, name, value, "give auto, or 0 or more")
+            require(value == "auto" or is_whole(value), name, value, "give auto, or 0 or more")
         if self.batch_size is not None:
-            require(self.batch_size >= 1, "batch_size", self.batch_size, "give 1 or more")
+            require(is_whole(self.batch_size, 1), "batch_size", self.batch_size, "give 1 or more")
         if self.region is not None:
             corners = len(self.region.vertices)
             require(corners >= 3, "region", f"{corners} corners", "give 3 corners or more")
