@@ -21,7 +21,7 @@ from napari_ptychonn.scan.model import PatternSource
 from napari_ptychonn.scan.npy_members import opened_zip
 from napari_ptychonn.scan.npz_container import NpzContainer
 
-__all__ = ["Container", "open_container"]
+__all__ = ["Container", "if_network", "open_container"]
 
 SCAN_FILE = "scan file"
 """What a file is, where nothing else is said."""
@@ -121,8 +121,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         raise ScanError(SCAN_FILE, path, problem, remedy=remedy)
     if not is_hdf5:
         remedy = "open a HDF5 file (.h5, .hdf5, .cxi, .nxs), an npz or a MATLAB file"
-        if path.suffix.lower() in (".safetensors", ".pth", ".pt", ".ckpt"):
-            remedy += "; a network is imported with 'Manage… > Import…', or 'networks import'"
+        remedy += if_network(path)
         problem = "it is neither HDF5 nor npz nor MATLAB" if start else "it is empty"
         raise ScanError(SCAN_FILE, path, problem, remedy=remedy)
     try:
@@ -149,3 +148,13 @@ def _start_of(path: Path) -> bytes:
         raise ScanError(
             SCAN_FILE, path, f"cannot be read: {error.strerror}", remedy="check its permissions"
         ) from None
+
+
+def if_network(path: Path) -> str:
+    """What a remedy adds where a network's file was taken for a scan; empty for other files."""
+    if path.suffix.lower() not in (".safetensors", ".pth", ".pt", ".ckpt"):
+        return ""
+    return (
+        "; the weights of a network are imported with 'Manage… > Import…' beside the list of "
+        "networks, or with 'napari-ptychonn networks import FILE'"
+    )

@@ -12,7 +12,7 @@ from napari_ptychonn.errors import ScanError
 from napari_ptychonn.scan.amplitudes import looks_like_amplitudes
 from napari_ptychonn.scan.blind import leave_out
 from napari_ptychonn.scan.combined import SquaredPatterns
-from napari_ptychonn.scan.container import Container
+from napari_ptychonn.scan.container import Container, if_network
 from napari_ptychonn.scan.contents import Contents, masked_source
 from napari_ptychonn.scan.dataset_info import DatasetInfo
 from napari_ptychonn.scan.entries import chosen_positions
@@ -27,8 +27,6 @@ from napari_ptychonn.scan.tree import POSITION_PAIRS, guess_roles
 
 __all__ = ["Generic"]
 
-NETWORKS = (".pth", ".pt", ".ckpt")
-"""Weights of networks, which are zip files as npz ones are, and are easily taken for scans."""
 AMPLITUDES = ("diffamp", "diff3d", "diffraction")
 """Names under which some programs store amplitudes (square roots of counts)."""
 
@@ -117,11 +115,9 @@ def _no_patterns(container: Container, infos: Sequence[DatasetInfo]) -> ScanErro
 
 
 def _no_scan(container: Container) -> ScanError:
-    problem, remedy = "it holds no dataset with more than one value: it is no scan", ""
-    if container.path.suffix.lower() in NETWORKS:
-        remedy = "; the weights of a network are imported with 'Manage… > Import…' beside the "
-        remedy += "list of networks, or with 'napari-ptychonn networks import FILE'"
-    return ScanError("patterns", container.path, problem, remedy=f"choose a scan file{remedy}")
+    problem = "it holds no dataset with more than one value: it is no scan"
+    remedy = f"choose a scan file{if_network(container.path)}"
+    return ScanError("patterns", container.path, problem, remedy=remedy)
 
 
 def _are_amplitudes(
