@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["labels", "memory", "physics", "star"]
 
+_LABEL_SWEEPS = 20
+
 
 def star() -> Iterator[Figure]:
     """The measured star taught by its own patterns, five minutes."""
@@ -71,11 +73,14 @@ def physics() -> Iterator[Figure]:
 
 
 def labels() -> Iterator[Figure]:
-    """Sweeps on the first fifth of a scan teach; the rest is predicted by the network alone."""
+    """Twenty sweeps on the first fifth of a scan teach; the network alone predicts the rest.
+
+    At this dose none would be done unasked.
+    """
     for kind in KINDS:
         simulation = scan_of(kind, 1e4, points=1600)
         scan = simulation.scan
-        found = _taught(scan, teacher="sweeps", part=0.2, minutes=5)
+        found = _taught(scan, teacher="sweeps", part=0.2, minutes=5, label_sweeps=_LABEL_SWEEPS)
         region = around(scan.positions_px[round(0.2 * scan.n_points) :])
         case = f"{kind}, labels on 20 %, 5 min"
         ((before, after),) = found.pictures
@@ -126,7 +131,7 @@ def _swept(scan: Scan) -> Reconstruction:
     from napari_ptychonn.reconstruction.job import reconstruct
     from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 
-    return reconstruct(scan, ReconstructionSettings())
+    return reconstruct(scan, ReconstructionSettings(sweeps=_LABEL_SWEEPS))
 
 
 def _standing(case: str, found: FineTuned) -> Iterator[Figure]:

@@ -154,8 +154,11 @@ def test_ctrl_c_keeps_the_best_so_far_and_the_same_command_goes_on(
     assert Path(told["checkpoint"]).parent.name == "mine.finetune"
     again = shell(*command, "--labels", command[1], "--json")
     assert again.code == 0, again.err
-    first = next(line for line in again.err.splitlines() if line.startswith("step"))
-    assert not first.startswith("step 0:"), "it started anew"
+    assert f"Going on after {STEPS - 4} steps." in again.err, "it started anew"
+    # What stands at step 0 is the network that was started from, not the one that goes on.
+    losses = [line for line in again.err.splitlines() if line.startswith("step")]
+    assert losses[0].startswith("step 0:")
+    assert not losses[1].startswith("step 0:")
     assert json.loads(again.out)["steps"] == STEPS
     assert list(output.parent.iterdir()) == [output]
 

@@ -38,6 +38,12 @@ def fewer_points() -> Simulation:
     return teaching_scan(points=100)
 
 
+@pytest.fixture(scope="session")
+def few_photons() -> Simulation:
+    """The scan with 1,000 photons a pattern."""
+    return teaching_scan(photons=1e3)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Random numbers that are the same in every run."""

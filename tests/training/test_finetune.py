@@ -374,6 +374,14 @@ def test_five_minutes_is_how_long_where_nothing_is_said():
     assert FinetuneSettings(steps=3).minutes is None
 
 
+def test_a_network_is_not_taught_its_own_answer(few_photons, short_looks):
+    dim = few_photons.scan
+    with pytest.raises(SettingsError, match="what a network made itself teaches it nothing"):
+        collected(dim, steps(2, teacher="sweeps"))
+    finished, _ = collected(dim, steps(2, teacher="sweeps", label_sweeps=2))
+    assert finished.result.step == 2
+
+
 def test_settings_that_do_not_go_together_are_refused(taught_simulation):
     with pytest.raises(SettingsError, match="one of minutes, steps and epochs"):
         FinetuneSettings(minutes=5, steps=3)

@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_ptychonn.errors import SettingsError
+from napari_ptychonn.network.probe_aware import ProbeAwareNet
 from napari_ptychonn.reconstruction.events import Finished, Message, Progress, ShouldStop, Snapshot
 from napari_ptychonn.reconstruction.iterative import iterate
 from napari_ptychonn.reconstruction.iterative_settings import IterativeSettings
 from napari_ptychonn.reconstruction.job import reconstruct_events
+from napari_ptychonn.reconstruction.result import RunReport
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.training.finetune_events import ObjectView
@@ -43,7 +46,8 @@ def make_label(
     Raises
     ------
     SettingsError
-        pty-chi is not installed, or its engine diverged.
+        pty-chi is not installed, or its engine diverged; or nothing was swept that a
+        `ptychonn-probe` network could learn.
     """
     if settings.teacher == "sweeps":
         yield from _by_sweeps(taught, settings, number, should_stop)
@@ -69,11 +73,27 @@ def _by_sweeps(
             yield event
         elif isinstance(event, Finished):
             found = event.result
+            _require_swept(taught, settings, found.report)
             taught.label = ObjectResult(
                 found.object, found.pixel, found.unit, found.corner, Path(), "sweeps",
                 probe=found.probe,
             )  # fmt: skip
             _take_probe(taught, found.probe)
+
+
+def _require_swept(taught: TaughtScan, settings: FinetuneSettings, report: RunReport) -> None:
+    """Refuse a label that is the answer of such a network as is to learn from it.
+
+    Taught so, a network came out 6 % worse than it was, while it imitated itself better.
+    """
+    is_its_own = isinstance(taught.prepared.network.module, ProbeAwareNet)
+    if is_its_own and settings.label_sweeps == "auto" and not (report.sweeps or report.stopped):
+        raise SettingsError(
+            "teacher", None,
+            "photons or points are so few that nothing is swept unasked, and what a network made "
+            "itself teaches it nothing",
+            remedy="let the measured patterns teach, or say how many sweeps make the label",
+        )  # fmt: skip
 
 
 def _by_engine(
