@@ -17,6 +17,8 @@ from napari_ptychonn.reconstruction.job import reconstruct
 from napari_ptychonn.reconstruction.settings import ReconstructionSettings
 from napari_ptychonn.scan.results.open import open_result
 from napari_ptychonn.scan.results.result import ObjectResult
+from napari_ptychonn.simulation.settings import SimulationSettings
+from napari_ptychonn.simulation.simulate import simulate
 from napari_ptychonn.training import teaching
 from napari_ptychonn.training.finetune import finetune, finetune_events
 from napari_ptychonn.training.finetune_events import HeldOutPatch, Losses, ObjectView
@@ -49,7 +51,11 @@ def small_network(tmp_path_factory):
 @pytest.fixture(scope="module")
 def truth(taught_simulation):
     """The true object as a label."""
-    found = taught_simulation.truth
+    return label_of(taught_simulation)
+
+
+def label_of(simulation):
+    found = simulation.truth
     pixel = (found.pixel_m, found.pixel_m)
     return ObjectResult(found.object, pixel, "m", found.corner_m, Path("truth.h5"), "truth")
 
@@ -220,18 +226,28 @@ def test_an_engine_of_pty_chi_makes_the_labels(taught_simulation, small_network)
 
 
 def test_too_few_patterns_are_learned_by_heart_and_the_best_weights_are_kept(
-    taught_simulation, small_network, truth
+    taught_simulation, small_network, truth, tmp_path
 ):
+    # Random weights stay at a constant patch for a while, how long hangs on the last digit.
+    sample = SimulationSettings(
+        sample="dead-leaves", probe_array=taught_simulation.truth.probe[0], size=32, points=144,
+        step_px=3.0, photons=1e4, seed=8,
+    )  # fmt: skip
+    other = simulate(sample)
+    asked = settings(small_network, teacher="labels", steps=100)
+    begun, _ = run(other.scan, asked, labels=[label_of(other)])
+    begun.save(tmp_path / "begun.safetensors")
     # Without a probe no patterns can be computed: what was measured is all that it sees.
     scan = replace(taught_simulation.scan, probe=None)
-    asked = settings(small_network, teacher="labels", part=0.75, steps=300, rate=1e-3)
+    network = str(tmp_path / "begun.safetensors")
+    asked = settings(network, teacher="labels", part=0.75, steps=260, rate=1e-3)
     result, events = run(scan, asked, labels=[truth])
     curve = [event for event in events if isinstance(event, Losses)]
     best = min(curve, key=lambda point: point.held_out)
     assert curve[-1].training < 0.75 * curve[1].training
     assert curve[-1].held_out > 1.02 * best.held_out
     assert result.after.loss == best.held_out
-    assert result.best_step == best.step < 300
+    assert result.best_step == best.step < 260
 
 
 def test_without_probe_and_labels_there_is_nothing_to_learn_from(taught_simulation, small_network):
