@@ -150,14 +150,13 @@ def finetune(
     if teacher == "labels" and len(files) != len(scans):
         problem = f"{counted(len(files), 'reconstruction')} for {counted(len(scans), 'scan')}"
         raise typer.BadParameter(problem, param_hint="--labels")
-    given = [each for each in (minutes, epochs, steps) if each is not None]
     with usage.usage_errors():
         settings = FinetuneSettings(
             network=network,
             fresh=from_scratch,
             teacher=teacher,
             preset=preset,  # type: ignore[arg-type]  # checked by FinetuneSettings
-            minutes=minutes if given else _DEFAULT.minutes,
+            minutes=minutes,
             steps=steps,
             epochs=epochs,
             rate=rate,

@@ -36,7 +36,7 @@ class FinetuneSettings:
         `ptychonn` network).
     minutes : float or None
         How long to teach; turned into steps once the speed is known. None: `steps` or
-        `epochs` say it.
+        `epochs` say it; where they do not either, it becomes five.
     steps : int or None
         Optimiser steps.
     epochs : float or None

@@ -14,7 +14,7 @@ import numpy as np
 from napari_ptychonn.scan.results.result import ObjectResult
 from napari_ptychonn.widgets.placement import KEY, Placement
 from napari_ptychonn.widgets.result_layers import AMPLITUDE_STYLE, PHASE_STYLE, limits
-from napari_ptychonn.widgets.scan_layers import point_size
+from napari_ptychonn.widgets.scan_layers import POSITIONS_STYLE, point_size
 
 if TYPE_CHECKING:
     from napari.types import LayerDataTuple
@@ -77,9 +77,7 @@ def _positions(result: ObjectResult, placement: Placement) -> list[LayerDataTupl
     points = keywords.pop("data")
     keywords |= _described(result, "positions") | {
         "size": point_size(points, placement.pixel),
-        "face_color": "#3fb6ff",
-        "border_color": "#3fb6ff",
-        "border_width": 0,
+        **POSITIONS_STYLE,
         "visible": False,
         "features": {"point": np.arange(len(points))},
     }

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from napari.types import LayerDataTuple
 
 __all__ = [
+    "POSITIONS_STYLE",
     "add_layers",
     "add_scan",
+    "look_at",
     "make_layers",
     "pattern_tile",
     "point_size",
@@ -27,6 +29,8 @@ __all__ = [
     "scans_in",
 ]
 
+# Small points are mostly smoothed edge, which has the border's colour whatever its width.
+POSITIONS_STYLE = {"face_color": "#3fb6ff", "border_color": "#3fb6ff", "border_width": 0}
 CONTRAST_FRAMES = 12
 """Patterns that are looked at, one by one, to set the contrast."""
 TILE_GAP = 0.06
@@ -194,10 +198,7 @@ def _positions(scan: Scan) -> LayerDataTuple:
         "name": f"{scan.name} positions",
         "metadata": {KEY: {"kind": "positions", "scan": scan}},
         "size": point_size(points, placement.pixel),
-        "face_color": "#3fb6ff",
-        # Small points are mostly smoothed edge, which has the border's colour whatever its width.
-        "border_color": "#3fb6ff",
-        "border_width": 0,
+        **POSITIONS_STYLE,
         "features": {"point": np.arange(scan.n_points)},
     }
     return cast("LayerDataTuple", (points, keywords, "points"))
